@@ -1,0 +1,141 @@
+/**
+ * Round trips through the shared ring: a blkif request copied in and out, its response copied in and
+ * out, pushes and final checks, one at a time and in batches of 32; beside the same loop in C over
+ * Xen's ring.h, compiled on the spot where gcc and the headers are.
+ */
+import { BLKIF_REQUEST_WORDS, BLKIF_RESPONSE_WORDS, BLKIF_RING } from '../protocol/blkif.ts';
+import { ArrayRingMemory, BackRing, FrontRing, initSharedRing } from '../protocol/ring.ts';
+import { compileC } from '../test/support/c-program.ts';
+import { hasHeader, hasTool } from '../test/support/tools.ts';
+import type { BenchRow } from './types.ts';
+
+const PROGRAM = `
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#define __XEN_INTERFACE_VERSION__ 0x00040e00
+#define xen_mb() __sync_synchronize()
+#define xen_rmb() __asm__ __volatile__("" ::: "memory")
+#define xen_wmb() __asm__ __volatile__("" ::: "memory")
+#include <xen/xen.h>
+#include <xen/io/blkif.h>
+
+static union { blkif_sring_t ring; uint8_t page[4096]; } shared;
+
+int main(int argc, char **argv) {
+  unsigned batch = atoi(argv[1]), rounds = atoi(argv[2]), wakes = 0, work;
+  uint64_t sum = 0;
+  blkif_front_ring_t f;
+  blkif_back_ring_t b;
+  blkif_request_t out, in;
+  blkif_response_t answer, got;
+  struct timespec from, to;
+  memset(&out, 1, sizeof out);
+  memset(&answer, 2, sizeof answer);
+  XEN_FRONT_RING_INIT(&f, &shared.ring, 4096);
+  BACK_RING_INIT(&b, &shared.ring, 4096);
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  for (unsigned r = 0; r < rounds; r++) {
+    for (unsigned i = 0; i < batch; i++) {
+      out.id = i;
+      *RING_GET_REQUEST(&f, f.req_prod_pvt) = out;
+      f.req_prod_pvt++;
+    }
+    RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(&f, work);
+    wakes += work;
+    do {
+      while (RING_HAS_UNCONSUMED_REQUESTS(&b)) {
+        RING_COPY_REQUEST(&b, b.req_cons, &in);
+        b.req_cons++;
+        answer.id = in.id;
+        *RING_GET_RESPONSE(&b, b.rsp_prod_pvt) = answer;
+        b.rsp_prod_pvt++;
+      }
+      RING_PUSH_RESPONSES_AND_CHECK_NOTIFY(&b, work);
+      wakes += work;
+      RING_FINAL_CHECK_FOR_REQUESTS(&b, work);
+    } while (work);
+    do {
+      while (RING_HAS_UNCONSUMED_RESPONSES(&f)) {
+        RING_COPY_RESPONSE(&f, f.rsp_cons, &got);
+        f.rsp_cons++;
+        sum += got.id;
+      }
+      RING_FINAL_CHECK_FOR_RESPONSES(&f, work);
+    } while (work);
+  }
+  clock_gettime(CLOCK_MONOTONIC, &to);
+  fprintf(stderr, "%u %lu\\n", wakes, sum);
+  printf("%.0f\\n", (double)batch * rounds
+    / ((to.tv_sec - from.tv_sec) + (to.tv_nsec - from.tv_nsec) / 1e9));
+  return 0;
+}
+`;
+
+const AIMS = [
+  { batch: 1, aim: 'at least half of C' },
+  { batch: 32, aim: 'at least a quarter of C' },
+] as const;
+
+const TRIPS = 2 ** 20;
+
+/** Round trips per second, ours and (where it can be compiled) C's. */
+export async function benchRing(): Promise<BenchRow[]> {
+  const program = hasTool('gcc') && hasHeader('xen/io/ring.h') ? compileC(PROGRAM) : undefined;
+  const rows = AIMS.map(({ batch, aim }) => {
+    const row: BenchRow = {
+      name: `ring round trips, blkif, batches of ${batch}`,
+      value: best(() => ours(batch, TRIPS / batch)),
+      unit: '/s',
+      aim,
+    };
+    if (program) {
+      const rounds = String((TRIPS * 8) / batch);
+      const value = best(() => Number(program.run([String(batch), rounds])));
+      row.reference = { name: 'C over ring.h, gcc -O2', value };
+    }
+    return row;
+  });
+  program?.dispose();
+  return rows;
+}
+
+function best(measure: () => number): number {
+  return Math.max(...Array.from({ length: 5 }, measure));
+}
+
+function ours(batch: number, rounds: number): number {
+  const memory = new ArrayRingMemory(new Uint32Array(1024));
+  initSharedRing(memory);
+  const front = new FrontRing(memory, BLKIF_RING);
+  const back = new BackRing(memory, BLKIF_RING);
+  const out = new Uint32Array(BLKIF_REQUEST_WORDS).fill(0x01010101);
+  const into = new Uint32Array(BLKIF_REQUEST_WORDS);
+  const answer = new Uint32Array(BLKIF_RESPONSE_WORDS).fill(0x02020202);
+  const got = new Uint32Array(BLKIF_RESPONSE_WORDS);
+  let sum = 0;
+  const start = performance.now();
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < batch; i++) {
+      out[2] = i;
+      front.request(out);
+    }
+    front.push();
+    do {
+      while (back.request(into)) {
+        answer[0] = into[2]!;
+        back.respond(answer);
+      }
+      back.push();
+    } while (back.finalCheck());
+    do {
+      while (front.response(got)) sum += got[0]!;
+    } while (front.finalCheck());
+  }
+  const seconds = (performance.now() - start) / 1000;
+  if (sum !== (rounds * batch * (batch - 1)) / 2) throw new Error('the ring lost an id');
+  return (rounds * batch) / seconds;
+}

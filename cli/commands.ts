@@ -1,0 +1,199 @@
+/**
+ * The command line: what each command takes, turned into a checked Command. Everything wrong with the
+ * arguments themselves is a UsageError here, before anything runs.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { extname } from 'node:path';
+import { Command as Commander, CommanderError, Option } from 'commander';
+import { DEFAULT_PRESET } from '../machine/presets.ts';
+import type { DiskArgument, Job } from './job.ts';
+import * as parse from './options.ts';
+import { MODES, type Mode } from './result.ts';
+import { UsageError } from './usage-error.ts';
+
+export type Command =
+  | { readonly name: 'run' | 'compare'; readonly job: Job; readonly json: string | boolean }
+  | { readonly name: 'trace'; readonly file: string; readonly json: boolean }
+  | { readonly name: 'told' };
+
+interface RunOptions {
+  cpu: string;
+  memory: number;
+  vcpus: number;
+  mode: Mode;
+  disk: DiskArgument[];
+  limit: number;
+  trace?: string;
+  json?: boolean;
+}
+
+interface CompareOptions {
+  cpu: string[];
+  memory: number;
+  modes: Mode[];
+  disk: DiskArgument[];
+  limit: number;
+  json?: string | boolean;
+}
+
+const DEFAULT_MEMORY = '64M';
+const KERNEL_TYPES = ['.ts', '.mts', '.js', '.mjs'];
+const KERNEL_HELP = 'a TypeScript or JavaScript module that exports `kernel`';
+
+/** Where help and `--version` go: the main thread's standard output. */
+export type Tell = (text: string) => void;
+
+/**
+ * @returns the command, or `told` when `--help` or `--version` was answered.
+ * @throws UsageError
+ */
+export const parseCommand = (argv: readonly string[], version: string, tell: Tell): Command => {
+  let command: Command = { name: 'told' };
+  const program = build(version, tell, (parsed) => {
+    command = parsed;
+  });
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw new UsageError(sentenceOf(error));
+  }
+  return command;
+};
+
+const sentenceOf = (error: CommanderError): string => {
+  if (error.code === 'commander.help') return 'no command given: use run, compare or trace';
+  const said = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return `${said}; see hospes --help`;
+};
+
+const build = (version: string, tell: Tell, take: (command: Command) => void): Commander => {
+  const program = new Commander('hospes');
+  program
+    .description(
+      'Runs toy kernels on the real Xen ABI, native, paravirtualized or hardware-assisted.',
+    )
+    .version(version)
+    .option('--debug', 'print stack traces with errors');
+  for (const command of [runCommand(take), compareCommand(take), traceCommand(take)]) {
+    program.addCommand(command);
+  }
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: tell, writeErr: () => {}, outputError: () => {} });
+  }
+  return program;
+};
+
+const collect = (text: string, disks: DiskArgument[]): DiskArgument[] => [
+  ...disks,
+  parse.diskArgument(text),
+];
+
+const memoryOption = (): Option =>
+  new Option('--memory <size>', 'memory of the guest')
+    .argParser(parse.memorySize)
+    .default(parse.memorySize(DEFAULT_MEMORY), DEFAULT_MEMORY);
+
+const limitOption = (): Option =>
+  new Option('--limit <cycles>', 'stop the guest after so many virtual cycles')
+    .argParser(parse.cycleLimit)
+    .default(Number.POSITIVE_INFINITY, 'none');
+
+const diskOption = (): Option =>
+  new Option('--disk <name=file[,ro]>', 'a disk and its image, such as xvda=disk.img; repeatable')
+    .argParser(collect)
+    .default([], 'none');
+
+const debugOption = (): Option => new Option('--debug', 'print stack traces with errors');
+
+const runCommand = (take: (command: Command) => void): Commander =>
+  new Commander('run')
+    .description('run one kernel in one mode')
+    .argument('<kernel>', KERNEL_HELP)
+    .addOption(
+      new Option('--mode <mode>', MODES.join(', ')).argParser(parse.modeName).default('pv'),
+    )
+    .addOption(
+      new Option('--cpu <preset>', parse.presetNames().join(', '))
+        .argParser(parse.presetName)
+        .default(DEFAULT_PRESET.name),
+    )
+    .addOption(memoryOption())
+    .addOption(
+      new Option('--vcpus <n>', 'virtual CPUs (mode pv)').argParser(parse.vcpuCount).default(1),
+    )
+    .addOption(diskOption())
+    .addOption(limitOption())
+    .option('--trace <file>', 'write the trace to this file')
+    .option('--json', 'write the report as JSON, and nothing else, to standard output')
+    .addOption(debugOption())
+    .action((kernel: string, options: RunOptions) => {
+      const { cpu, mode, vcpus, disk, limit, memory, trace } = options;
+      if (vcpus > 1 && mode !== 'pv') {
+        throw new UsageError(`--vcpus ${vcpus} needs --mode pv: mode ${mode} has one virtual CPU`);
+      }
+      parse.checkDisks(disk);
+      checkKernel(kernel);
+      const job = {
+        ...{ kernel, runs: [{ preset: cpu, mode }], memoryBytes: memory, vcpus },
+        ...{ disks: disk, keepWrites: true, limit, ...(trace === undefined ? {} : { trace }) },
+      };
+      take({ name: 'run', job, json: options.json ?? false });
+    });
+
+const compareCommand = (take: (command: Command) => void): Commander =>
+  new Commander('compare')
+    .description('run one kernel in several modes, each on its own copy of the disks')
+    .argument('<kernel>', KERNEL_HELP)
+    .addOption(
+      new Option('--modes <list>', MODES.join(', '))
+        .argParser(parse.modeList)
+        .default([...MODES], MODES.join(',')),
+    )
+    .addOption(
+      new Option('--cpu <list>', parse.presetNames().join(', '))
+        .argParser(parse.presetList)
+        .default([DEFAULT_PRESET.name], DEFAULT_PRESET.name),
+    )
+    .addOption(memoryOption())
+    .addOption(diskOption())
+    .addOption(limitOption())
+    .option('--json [file]', 'write the report as JSON, to this file or alone to standard output')
+    .addOption(debugOption())
+    .action((kernel: string, options: CompareOptions) => {
+      const { cpu, modes, disk, limit, memory } = options;
+      parse.checkDisks(disk);
+      checkKernel(kernel);
+      const runs = cpu.flatMap((preset) => modes.map((mode) => ({ preset, mode })));
+      const job = {
+        ...{ kernel, runs, memoryBytes: memory, vcpus: 1 },
+        ...{ disks: disk, keepWrites: false, limit },
+      };
+      take({ name: 'compare', job, json: options.json ?? false });
+    });
+
+const traceCommand = (take: (command: Command) => void): Commander =>
+  new Commander('trace')
+    .description('print a trace, one record a line')
+    .argument('<file>', 'a file that `hospes run --trace FILE` wrote')
+    .option('--json', 'one JSON object a line')
+    .addOption(debugOption())
+    .action((file: string, options: { json?: boolean }) => {
+      take({ name: 'trace', file, json: options.json ?? false });
+    });
+
+/** @throws UsageError when `file` cannot be a kernel, as far as can be seen from outside. */
+const checkKernel = (file: string): void => {
+  const wanted = `give ${KERNEL_HELP}`;
+  if (!existsSync(file)) throw new UsageError(`kernel ${file} does not exist: ${wanted}`);
+  if (!statSync(file).isFile()) throw new UsageError(`kernel ${file} is not a file: ${wanted}`);
+  if (KERNEL_TYPES.includes(extname(file))) return;
+  const compiled = readFileSync(file).subarray(0, 4).toString('latin1') === '\x7fELF';
+  throw new UsageError(
+    compiled
+      ? `kernel ${file} is a compiled kernel, which cannot be run yet: ${wanted}`
+      : `kernel ${file} is no module: its name must end in ${KERNEL_TYPES.join(', ')}`,
+  );
+};

@@ -1,0 +1,102 @@
+/**
+ * What the compositions of all modes share: what they are asked for, what they give back, and the machine that
+ * they build on.
+ */
+import type { Domain } from '../hypervisor/domain.ts';
+import type { BlockStore } from '../machine/block-store.ts';
+import type { Preset } from '../machine/costs.ts';
+import type { Guest } from '../machine/cpu.ts';
+import { Machine, type RunEnd } from '../machine/machine.ts';
+import type { TraceRecord } from '../machine/trace.ts';
+import type { Dispatcher } from '../machine/underneath.ts';
+import { PAGE_SIZE } from '../protocol/units.ts';
+import type { Billed } from './bill.ts';
+import type { Outcome } from './result.ts';
+
+export interface RunRequest {
+  readonly guest: Guest;
+  readonly preset: Preset;
+  readonly memoryBytes: number;
+  /** Virtual CPUs of the guest (pv). */
+  readonly vcpus: number;
+  /** Drives in order: xvda is the first. */
+  readonly disks: ReadonlyArray<BlockStore | undefined>;
+  /** Cycles from the guest's first instruction on; Infinity for none. */
+  readonly limit: number;
+  readonly trace?: (record: TraceRecord) => void;
+  /** Bytes that `speaker` (`guest`, `domain 0`) wrote to its console. */
+  readonly onConsole?: (speaker: string, bytes: Uint8Array) => void;
+  /** Where another thread watches the CPUs' clocks: {now, horizon} as doubles for each. */
+  readonly clocks?: SharedArrayBuffer;
+  /** Told how to crash the guest from outside, once it exists. */
+  readonly onGuest?: (crash: (why: string) => void) => void;
+}
+
+/** What a mode's composition gives back: how it ended, and the accounts that were charged since the guest began. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly why: string;
+  readonly causes: readonly string[];
+  readonly parts: readonly Billed[];
+}
+
+/** A request as the compositions get it: the guest's console apart from others'. */
+export type Composition = RunRequest & {
+  readonly say: (speaker: string, bytes: Uint8Array) => void;
+};
+
+/** A machine for `request` with `frames` of memory and one physical CPU, traced and watched as asked. */
+export const newMachine = (request: RunRequest, frames: number, vcpus: number): Machine => {
+  const machine = new Machine({ preset: request.preset, frames, vcpus, pcpus: 1 });
+  if (request.trace) machine.trace.listen(request.trace);
+  if (request.clocks) shareClocks(machine, request.clocks);
+  return machine;
+};
+
+/** `below`, but finished as soon as `done` says so. */
+export const until = (below: Dispatcher, done: () => boolean): Dispatcher => ({
+  pick: (pcpu) => below.pick(pcpu),
+  rest: (pcpu, processor) => below.rest(pcpu, processor),
+  get finished() {
+    return done();
+  },
+});
+
+/** How `domain` ended, or why its machine stopped before it did. */
+export const endOf = (domain: Domain, ran: RunEnd): Pick<Ending, 'outcome' | 'why'> => {
+  if (domain.end) return domain.end;
+  return ran === 'limit'
+    ? { outcome: 'limit', why: 'the cycle limit was reached' }
+    : { outcome: 'hang', why: 'the kernel waits, and nothing can wake it' };
+};
+
+export const framesOf = (bytes: number): number => Math.floor(bytes / PAGE_SIZE);
+
+/** Move the CPUs' clocks into `shared`, before anything has seen them. */
+const shareClocks = (machine: Machine, shared: SharedArrayBuffer): void => {
+  for (const pcpu of machine.pcpus) {
+    const clock = new Float64Array(shared, pcpu.index * 16, 2);
+    clock.set(pcpu.clock);
+    Object.assign(pcpu, { clock });
+  }
+};
+
+/** Bytes of a serial line, gathered into lines so that a console is not told of every byte. */
+export class SerialSink {
+  readonly #say: (bytes: Uint8Array) => void;
+  #bytes: number[] = [];
+
+  constructor(say: (bytes: Uint8Array) => void) {
+    this.#say = say;
+  }
+
+  readonly put = (byte: number): void => {
+    this.#bytes.push(byte);
+    if (byte === 10) this.flush();
+  };
+
+  flush(): void {
+    if (this.#bytes.length > 0) this.#say(Uint8Array.from(this.#bytes));
+    this.#bytes = [];
+  }
+}

@@ -1,0 +1,27 @@
+/** Mode `hvm`: the same bare kernel under the hypervisor, in VMX non-root mode with EPT and emulated devices. */
+import { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { type Composition, type Ending, endOf, framesOf, newMachine, SerialSink, until } from './composition.ts';
+import { GUEST } from './job.ts';
+
+/** Frames for what the hypervisor keeps beside the guest's memory: EPT tables. */
+const framesBeside = (guestFrames: number): number => 64 + Math.ceil(guestFrames / 512);
+
+export const runHvm = async (request: Composition): Promise<Ending> => {
+  const guestFrames = framesOf(request.memoryBytes);
+  const machine = newMachine(request, guestFrames + framesBeside(guestFrames), 1);
+  const xen = new Hypervisor(machine, {
+    consoleIo: (_domid, bytes) => request.say(GUEST, bytes),
+  });
+  const serial = new SerialSink((bytes) => request.say(GUEST, bytes));
+  const domain = xen.create({
+    ...{ name: GUEST, kind: 'hvm', guest: request.guest, memoryBytes: request.memoryBytes },
+    ...{ disks: request.disks, serial: serial.put },
+  });
+  machine.limit = request.limit;
+  request.onGuest?.((why) => xen.crash(domain, why));
+  xen.unpause(domain);
+  const ran = await machine.run(until(xen, () => domain.end !== undefined));
+  serial.flush();
+  const parts = [{ prefix: '' as const, accounts: [domain.account, machine.idleAccount] }];
+  return { ...endOf(domain, ran), causes: machine.causes.names, parts };
+};

@@ -1,0 +1,80 @@
+/**
+ * What reaches a PV kernel through its trap table and callbacks: exceptions, event upcalls, system calls of its user
+ * mode. A kernel that cannot be reached (no handler, no stack) ends its domain, and the reason says where.
+ */
+import { hasErrorCode, vectorName, VECTOR_PF } from '../machine/exit.ts';
+import { CR2, R11, RCX, RFLAGS, RSP } from '../machine/vcpu.ts';
+import { VECTOR_UD } from '../machine/exit.ts';
+import { ArchVcpuInfo, VcpuInfo } from '../protocol/shared-info.ts';
+import { bounce } from './bounce.ts';
+import type { Hypervisor } from './hypervisor.ts';
+import type { XenVcpu } from './xen-vcpu.ts';
+
+/** trap_info.flags: mask events on entry. */
+const TRAP_MASKS_EVENTS = 4;
+const INFO_CR2 = VcpuInfo.offset.arch + ArchVcpuInfo.offset.cr2;
+const DIRECTION_FLAG = 0x400;
+const SYSCALL_BYTES = 2;
+
+/** Deliver exception `vector` through the trap table, `address` being a page fault's. */
+export const deliverTrap = (xen: Hypervisor, vcpu: XenVcpu, vector: number, error: number, address: number): void => {
+  const entry = vcpu.traps.get(vector);
+  if (!entry) {
+    undeliverable(xen, vcpu, vector, error, address, 'it has no handler for');
+    return;
+  }
+  if (vector === VECTOR_PF) {
+    vcpu.arch.set(CR2, address);
+    const { view } = xen.machine.memory;
+    view.setUint32(vcpu.info + INFO_CR2, address, true);
+    view.setInt32(vcpu.info + INFO_CR2 + 4, Math.floor(address / 2 ** 32), true);
+  }
+  const code = hasErrorCode(vector) ? error : undefined;
+  if (!bounce(xen, vcpu, entry.address, (entry.flags & TRAP_MASKS_EVENTS) !== 0, code)) {
+    undeliverable(xen, vcpu, vector, error, address, 'its stack cannot take');
+  }
+};
+
+/** An upcall is pending and unmasked: go to the event callback, events masked. */
+export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
+  xen.charge(vcpu, xen.upcallCause, xen.machine.costs.bounce);
+  const { address } = vcpu.eventCallback;
+  if (address === 0 || !bounce(xen, vcpu, address, true, undefined)) {
+    const why = address === 0 ? 'it has no event callback' : `its stack at ${hex(vcpu.arch.gpr(RSP))} cannot take an upcall`;
+    xen.crash(vcpu.domain, `${vcpu.name}: ${why}, rip ${hex(vcpu.arch.rip)}`);
+  }
+};
+
+/** SYSCALL in user mode: to the syscall callback, or #UD at the instruction where there is none. */
+export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
+  const { arch, syscallCallback } = vcpu;
+  xen.charge(vcpu, xen.syscallCause, xen.machine.costs.hypercall);
+  if (syscallCallback.address === 0) {
+    arch.rip -= SYSCALL_BYTES;
+    deliverTrap(xen, vcpu, VECTOR_UD, 0, 0);
+    return;
+  }
+  arch.setGpr(RCX, arch.rip);
+  arch.setGpr(R11, arch.lo(RFLAGS));
+  if (bounce(xen, vcpu, syscallCallback.address, syscallCallback.maskEvents, undefined)) {
+    arch.setHalves(RFLAGS, arch.lo(RFLAGS) & ~DIRECTION_FLAG, 0);
+  } else {
+    xen.crash(vcpu.domain, `${vcpu.name}: its stack cannot take a system call, rip ${hex(arch.rip)}`);
+  }
+};
+
+const undeliverable = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  vector: number,
+  error: number,
+  address: number,
+  why: string,
+): void => {
+  const { rip } = vcpu.arch;
+  const where = `error code 0x${error.toString(16)}, address ${hex(address)}, rip ${hex(rip)}`;
+  xen.crash(vcpu.domain, `${vcpu.name}: ${why} ${vectorName(vector)} (${where})`);
+};
+
+/** A canonical address as 64-bit hex. */
+export const hex = (va: number): string => `0x${BigInt.asUintN(64, BigInt(Math.trunc(va))).toString(16)}`;

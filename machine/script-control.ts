@@ -1,0 +1,269 @@
+/**
+ * Control flow of TypeScript code on a vCPU: charging, boundaries, exits, faults, and the nesting of activations.
+ * Whoever delivers something only sets RIP and pushes a frame; `follow` sees that RIP moved and calls the code there. Code
+ * leaves by an instruction that moves RIP back (IRET, SYSRET, a hypercall); JMP to interrupted code unwinds to it.
+ */
+import { Account, CAUSE_WORK } from './account.ts';
+import type { Code } from './cpu.ts';
+import { deliver } from './exceptions.ts';
+import { EXIT_EXCEPTION, vectorName, VECTOR_PF } from './exit.ts';
+import type { Machine } from './machine.ts';
+import { Pcpu } from './pcpu.ts';
+import { PF_FETCH, PF_USER } from './pte.ts';
+import type { ScriptText } from './script-text.ts';
+import type { Underneath } from './underneath.ts';
+import {
+  CR2, EXCEPTION_BITMAP, EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, type Vcpu,
+} from './vcpu.ts';
+
+/** Deeper nesting than any kernel's, shallower than the host's stack. */
+const MAX_DEPTH = 200;
+
+/** Thrown through guest code whose vCPU executes nothing more. */
+export const HALTED = Object.freeze(new Error('this virtual CPU has stopped'));
+/** Thrown through guest code that was abandoned by a jump to code below it. */
+const ABANDONED = Object.freeze(new Error('this code was abandoned by a jump'));
+
+/** The clock of whoever is not running: its horizon is always reached, so every instruction takes the slow path. */
+const PARKED = new Pcpu(-1, new Account());
+PARKED.horizon = Number.NEGATIVE_INFINITY;
+
+export class ScriptControl {
+  readonly machine: Machine;
+  readonly vcpu: Vcpu;
+  readonly text: ScriptText;
+  /** The CPU to charge: the vCPU's while it runs, else PARKED. */
+  pcpu: Pcpu = PARKED;
+  readonly #underneath: Underneath;
+  readonly #instruction: number;
+  readonly #live: number[] = [];
+  /** RIP of the code that now executes. */
+  #rip = 0;
+  #running = false;
+  #unwinding = false;
+  #window = false;
+
+  constructor(machine: Machine, vcpu: Vcpu, underneath: Underneath, text: ScriptText) {
+    this.machine = machine;
+    this.vcpu = vcpu;
+    this.text = text;
+    this.#underneath = underneath;
+    this.#instruction = machine.costs.instruction;
+  }
+
+  /** RIP of the code that executes this. */
+  get here(): number {
+    return this.#rip;
+  }
+
+  /** Begin to execute the base activation, whose RIP the loader set. */
+  begin(): void {
+    this.#rip = this.vcpu.rip;
+    this.#live.push(this.#rip);
+  }
+
+  /** The vCPU got its CPU: deliver what is pending. */
+  resume(): void {
+    this.#running = true;
+    this.pcpu = this.vcpu.pcpu;
+    this.#underneath.enter(this.vcpu);
+    this.follow();
+  }
+
+  /** The vCPU gave its CPU up. */
+  park(): void {
+    this.#running = false;
+    this.pcpu = PARKED;
+  }
+
+  preempted(): boolean {
+    return this.#underneath.preempted(this.vcpu);
+  }
+
+  fail(why: string): void {
+    this.#underneath.fail(this.vcpu, why);
+  }
+
+  /** One ordinary instruction: charge it, and look up if the horizon is reached. */
+  tick(): void {
+    const { pcpu } = this;
+    if (pcpu.clock[0]! >= pcpu.clock[1]!) this.boundary();
+    this.charge(CAUSE_WORK, this.#instruction);
+  }
+
+  charge(cause: number, cycles: number): void {
+    this.pcpu.charge(cause, cycles);
+  }
+
+  /** The slow path of an instruction's start: see what stands in the way, or let time's alarms ring. */
+  boundary(): void {
+    if (this.vcpu.stopped) throw HALTED;
+    if (!this.#running) {
+      throw new Error('an instruction was executed while its vCPU was not running: a kernel may wait only for its machine, not for host timers');
+    }
+    if (this.#unwinding || this.vcpu.rip !== this.#rip) throw ABANDONED;
+    if (this.pcpu.now >= this.machine.limit) {
+      this.vcpu.stopped = true;
+      throw HALTED;
+    }
+    this.#underneath.boundary(this.vcpu);
+    this.follow();
+  }
+
+  /** Leave the guest for whoever is underneath, and go on where it says. */
+  exit(reason: number, a = 0, b = 0, c = 0, d = 0): void {
+    const { vcpu } = this;
+    vcpu.setHalves(EXIT_REASON, reason, 0);
+    vcpu.set(EXIT_A, a);
+    vcpu.set(EXIT_B, b);
+    vcpu.set(EXIT_C, c);
+    vcpu.set(EXIT_D, d);
+    this.#underneath.exit(vcpu);
+    this.follow();
+  }
+
+  /** As exit, for SYSCALL and VMCALL: their operands are in registers, so the exit record holds the reason alone. */
+  call(reason: number): void {
+    const { vcpu } = this;
+    vcpu.setHalves(EXIT_REASON, reason, 0);
+    this.#underneath.exit(vcpu);
+    if (vcpu.stopped || vcpu.rip !== this.#rip) this.follow();
+  }
+
+  /** Raise an exception at this instruction. `op`: the privileged instruction behind a #GP. */
+  raise(vector: number, error = 0, address = 0, op = 0): void {
+    const { vcpu } = this;
+    if ((vcpu.lo(EXCEPTION_BITMAP) >>> vector) & 1) {
+      this.exit(EXIT_EXCEPTION, vector, error, address, op);
+      return;
+    }
+    if (vector === VECTOR_PF) vcpu.set(CR2, address);
+    this.pcpu.charge(this.machine.causes.id(`fault ${vectorName(vector)}`), this.machine.costs.fault);
+    const { trace } = this.machine;
+    if (trace.on) {
+      trace.emit({ time: this.pcpu.now, who: `cpu${vcpu.index}`, kind: 'fault', vector: vectorName(vector), error, address, rip: vcpu.rip });
+    }
+    if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
+    this.follow();
+  }
+
+  /** INT n: delivered through the IDT, or to whoever is underneath. */
+  interrupt(vector: number): void {
+    if (this.vcpu.lo(EXCEPTION_BITMAP) !== 0) {
+      // A deprivileged kernel's INT n finds a gate of DPL 0: #GP naming it (SDM vol. 3, 6.12.1.3).
+      this.raise(13, vector * 8 + 2);
+      return;
+    }
+    if (!deliver(this.machine.mmu, this.vcpu, vector, 0, true)) this.#underneath.exit(this.vcpu);
+    this.follow();
+  }
+
+  /** Interrupts were just enabled: look for one before the next instruction of the code gone to. */
+  openWindow(): void {
+    this.#window = true;
+  }
+
+  /** JMP to live code: abandon all that was entered since. To an entry: go there. */
+  jump(rip: number): void {
+    this.vcpu.rip = rip;
+    if (this.#live.includes(rip) && rip !== this.#rip) this.#abandon();
+    this.follow();
+  }
+
+  /** Execute whatever RIP was moved to, until it is back at the code that executes this. */
+  follow(): void {
+    const from = this.#rip;
+    for (;;) {
+      const { rip } = this.vcpu;
+      if (this.vcpu.stopped) throw HALTED;
+      if (rip === from) {
+        if (!this.#window) return;
+        this.#window = false;
+        this.#underneath.enter(this.vcpu);
+        if (this.vcpu.rip === from) return;
+      } else if (this.#live.includes(rip)) {
+        // This code has left (IRET, SYSRET): it returns now; if it executes anything more, it is abandoned.
+        this.pcpu = PARKED;
+        return;
+      } else {
+        this.#enter(rip, from);
+      }
+    }
+  }
+
+  #enter(rip: number, from: number): void {
+    const code = this.text.code(rip);
+    if (!code) {
+      const user = this.vcpu.cpl === 3 ? PF_USER : 0;
+      this.raiseAtTarget(VECTOR_PF, PF_FETCH | user, rip);
+      return;
+    }
+    if (this.#live.length >= MAX_DEPTH) {
+      this.#stop(`its handlers nest more than ${MAX_DEPTH} deep`);
+    }
+    this.#activate(code, rip + this.#live.length, from);
+  }
+
+  /** Control went where no code is: a fetch fault there. */
+  raiseAtTarget(vector: number, error: number, address: number): void {
+    const { vcpu } = this;
+    if ((vcpu.lo(EXCEPTION_BITMAP) >>> vector) & 1) {
+      vcpu.setHalves(EXIT_REASON, EXIT_EXCEPTION, 0);
+      vcpu.set(EXIT_A, vector);
+      vcpu.set(EXIT_B, error);
+      vcpu.set(EXIT_C, address);
+      vcpu.set(EXIT_D, 0);
+      this.#underneath.exit(vcpu);
+    } else {
+      vcpu.set(CR2, address);
+      if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
+    }
+    if (vcpu.rip === address && !vcpu.stopped) this.#stop(`control reached ${address}, where no code is`);
+  }
+
+  #activate(code: Code, rip: number, from: number): void {
+    this.#live.push(rip);
+    this.#rip = rip;
+    this.vcpu.rip = rip;
+    let thrown: unknown;
+    let threw = false;
+    try {
+      code();
+    } catch (error) {
+      thrown = error;
+      threw = true;
+    }
+    this.#live.pop();
+    this.#rip = from;
+    if (this.vcpu.stopped) throw HALTED;
+    if (this.vcpu.rip === rip) {
+      this.#stop(threw ? `its handler threw: ${describe(thrown)}` : 'its handler returned without IRET');
+    }
+    if (this.#unwinding && this.vcpu.rip !== from) throw ABANDONED;
+    this.pcpu = this.vcpu.pcpu;
+    if (this.#unwinding) {
+      this.#unwinding = false;
+      return;
+    }
+    if (!threw || thrown === ABANDONED) return;
+    // A handler that threw after its IRET: the error appears at the instruction that was interrupted.
+    if (this.vcpu.rip === from) throw thrown;
+    this.#stop(`its handler threw: ${describe(thrown)}`);
+  }
+
+  #abandon(): never {
+    this.#unwinding = true;
+    this.pcpu = PARKED;
+    throw ABANDONED;
+  }
+
+  #stop(why: string): never {
+    this.#underneath.fail(this.vcpu, why);
+    this.vcpu.stopped = true;
+    throw HALTED;
+  }
+}
+
+/** An error as one line for a crash reason. */
+export const describe = (error: unknown): string =>
+  error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -1,0 +1,278 @@
+/**
+ * The privileged and I/O instructions of TypeScript code. At CPL 0 each executes, or exits if a control asks for it;
+ * elsewhere it raises #GP with its operands in the registers that OP_* names, so that a hypervisor may emulate it.
+ */
+import { CAUSE_PORT_IO, CAUSE_PRIVILEGED } from './account.ts';
+import { hostCpuid } from './cpuid.ts';
+import type { CpuidResult } from './cpu.ts';
+import {
+  CONTROL_CPUID, CONTROL_CR3_LOAD, CONTROL_INVLPG, CONTROL_IO, CONTROL_MSR, CONTROL_RDTSC, EXIT_CPUID,
+  EXIT_CR_ACCESS, EXIT_HLT, EXIT_INVLPG, EXIT_IO_INSTRUCTION, EXIT_RDMSR, EXIT_RDTSC, EXIT_WRMSR, OP_CLI,
+  OP_HLT, OP_IN, OP_INS, OP_INVLPG, OP_LGDT, OP_LIDT, OP_LTR, OP_MOV_FROM_CR0, OP_MOV_FROM_CR2, OP_MOV_FROM_CR3,
+  OP_MOV_FROM_CR4, OP_MOV_TO_CR0, OP_MOV_TO_CR2, OP_MOV_TO_CR3, OP_MOV_TO_CR4, OP_OUT, OP_OUTS, OP_RDMSR, OP_STI,
+  OP_WRMSR, VECTOR_GP,
+} from './exit.ts';
+import type { ScriptControl } from './script-control.ts';
+import type { ScriptMemory } from './script-memory.ts';
+import {
+  CONTROLS, CR0, CR2, CR3, CR4, CSTAR, EFER, FMASK, FS_BASE, GDTR_BASE, GDTR_LIMIT, GS_BASE, IDTR_BASE, IDTR_LIMIT,
+  KERNEL_GS_BASE, LSTAR, RAX, RBX, RCX, RDI, RDX, RFLAGS, RFLAGS_IF, RSI, R8, STAR, TR_BASE, type Vcpu,
+} from './vcpu.ts';
+
+/** Bit 1 of an I/O exit's direction: a string instruction. */
+const IO_STRING = 2;
+
+const CR_FIELDS = { 0: CR0, 2: CR2, 3: CR3, 4: CR4 } as const;
+const CR_WRITES = { 0: OP_MOV_TO_CR0, 2: OP_MOV_TO_CR2, 3: OP_MOV_TO_CR3, 4: OP_MOV_TO_CR4 } as const;
+const CR_READS = { 0: OP_MOV_FROM_CR0, 2: OP_MOV_FROM_CR2, 3: OP_MOV_FROM_CR3, 4: OP_MOV_FROM_CR4 } as const;
+
+const MSR_TSC = 0x10;
+/** The MSRs that are vCPU fields (SDM vol. 4, table 2-2). */
+const MSR_FIELDS = new Map<number, number>([
+  [0xc0000080, EFER],
+  [0xc0000081, STAR],
+  [0xc0000082, LSTAR],
+  [0xc0000083, CSTAR],
+  [0xc0000084, FMASK],
+  [0xc0000100, FS_BASE],
+  [0xc0000101, GS_BASE],
+  [0xc0000102, KERNEL_GS_BASE],
+]);
+
+export type CrNumber = 0 | 2 | 3 | 4;
+
+export class ScriptIo {
+  readonly #control: ScriptControl;
+  readonly #memory: ScriptMemory;
+  readonly #vcpu: Vcpu;
+
+  constructor(control: ScriptControl, memory: ScriptMemory) {
+    this.#control = control;
+    this.#memory = memory;
+    this.#vcpu = control.vcpu;
+  }
+
+  cpuid(leaf: number, subleaf: number): CpuidResult {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RAX, leaf);
+    vcpu.setGpr(RCX, subleaf);
+    if (this.#exits(CONTROL_CPUID)) {
+      this.#control.exit(EXIT_CPUID);
+    } else {
+      const answer = hostCpuid(leaf, subleaf);
+      vcpu.setGpr(RAX, answer.eax);
+      vcpu.setGpr(RBX, answer.ebx);
+      vcpu.setGpr(RCX, answer.ecx);
+      vcpu.setGpr(RDX, answer.edx);
+      this.#privileged();
+    }
+    return { eax: vcpu.lo(RAX << 3), ebx: vcpu.lo(RBX << 3), ecx: vcpu.lo(RCX << 3), edx: vcpu.lo(RDX << 3) };
+  }
+
+  rdtsc(): number {
+    this.#control.tick();
+    if (!this.#exits(CONTROL_RDTSC)) return Math.floor(this.#control.pcpu.now);
+    this.#control.exit(EXIT_RDTSC);
+    return this.#vcpu.lo(RDX << 3) * 4294967296 + this.#vcpu.lo(RAX << 3);
+  }
+
+  readCr(n: CrNumber): number {
+    this.#control.tick();
+    if (this.#refused(CR_READS[n])) return this.#vcpu.gpr(RAX);
+    this.#privileged();
+    return this.#vcpu.get(CR_FIELDS[n]);
+  }
+
+  writeCr(n: CrNumber, value: number): void {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RAX, value);
+    if (this.#refused(CR_WRITES[n])) return;
+    if (n === 3 && this.#exits(CONTROL_CR3_LOAD)) {
+      this.#control.exit(EXIT_CR_ACCESS, 3, 0, value);
+      return;
+    }
+    vcpu.set(CR_FIELDS[n], value);
+    const { mmu, costs } = this.#control.machine;
+    if (n === 2) {
+      this.#privileged();
+    } else {
+      mmu.flush(vcpu);
+      this.#control.charge(CAUSE_PRIVILEGED, costs.tlbFlush);
+    }
+  }
+
+  invlpg(va: number): void {
+    this.#control.tick();
+    this.#vcpu.setGpr(RAX, va);
+    if (this.#refused(OP_INVLPG)) return;
+    if (this.#exits(CONTROL_INVLPG)) {
+      this.#control.exit(EXIT_INVLPG, va);
+      return;
+    }
+    const { mmu, costs } = this.#control.machine;
+    mmu.flushPage(this.#vcpu, va);
+    this.#control.charge(CAUSE_PRIVILEGED, costs.invlpg);
+  }
+
+  rdmsr(msr: number): bigint {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RCX, msr);
+    const result = (): bigint => (BigInt(vcpu.lo(RDX << 3)) << 32n) | BigInt(vcpu.lo(RAX << 3));
+    if (this.#refused(OP_RDMSR)) return result();
+    if (this.#exits(CONTROL_MSR)) {
+      this.#control.exit(EXIT_RDMSR);
+      return result();
+    }
+    this.#control.charge(CAUSE_PRIVILEGED, this.#control.machine.costs.msr);
+    if (msr === MSR_TSC) return BigInt(Math.floor(this.#control.pcpu.now));
+    const field = MSR_FIELDS.get(msr);
+    if (field !== undefined) return vcpu.getBig(field);
+    this.#control.raise(VECTOR_GP, 0, 0, OP_RDMSR);
+    return 0n;
+  }
+
+  wrmsr(msr: number, value: bigint): void {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RCX, msr);
+    vcpu.setGpr(RAX, Number(BigInt.asUintN(32, value)));
+    vcpu.setGpr(RDX, Number(BigInt.asUintN(32, value >> 32n)));
+    if (this.#refused(OP_WRMSR)) return;
+    if (this.#exits(CONTROL_MSR)) {
+      this.#control.exit(EXIT_WRMSR);
+      return;
+    }
+    this.#control.charge(CAUSE_PRIVILEGED, this.#control.machine.costs.msr);
+    const field = MSR_FIELDS.get(msr);
+    if (field === undefined) this.#control.raise(VECTOR_GP, 0, 0, OP_WRMSR);
+    else vcpu.setBig(field, value);
+  }
+
+  cli(): void {
+    this.#control.tick();
+    if (this.#refused(OP_CLI)) return;
+    this.#privileged();
+    this.#vcpu.setHalves(RFLAGS, this.#vcpu.lo(RFLAGS) & ~RFLAGS_IF, 0);
+  }
+
+  /** Interrupts are let in after the next instruction, so that none slips in between STI and HLT. */
+  sti(): void {
+    this.#control.tick();
+    if (this.#refused(OP_STI)) return;
+    this.#privileged();
+    this.#vcpu.setHalves(RFLAGS, this.#vcpu.lo(RFLAGS) | RFLAGS_IF, 0);
+    this.#control.pcpu.limitHorizon(this.#control.pcpu.now);
+  }
+
+  hlt(): void {
+    if (this.#control.vcpu.stopped) this.#control.tick();
+    this.#privileged();
+    if (!this.#refused(OP_HLT)) this.#control.exit(EXIT_HLT);
+  }
+
+  /** LIDT and LGDT. */
+  loadTable(which: 'idt' | 'gdt', base: number, limit: number): void {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RAX, base);
+    vcpu.setGpr(RDX, limit);
+    if (this.#refused(which === 'idt' ? OP_LIDT : OP_LGDT)) return;
+    this.#privileged();
+    vcpu.set(which === 'idt' ? IDTR_BASE : GDTR_BASE, base);
+    vcpu.set(which === 'idt' ? IDTR_LIMIT : GDTR_LIMIT, limit);
+  }
+
+  ltr(base: number): void {
+    this.#control.tick();
+    this.#vcpu.setGpr(RAX, base);
+    if (this.#refused(OP_LTR)) return;
+    this.#privileged();
+    this.#vcpu.set(TR_BASE, base);
+  }
+
+  in(port: number, size: 1 | 2 | 4): number {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RDX, port);
+    vcpu.setGpr(RCX, size);
+    if (!this.#ioRefused(OP_IN)) {
+      if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, port, size, 1);
+      else vcpu.setGpr(RAX, this.#read(port, size));
+    }
+    const value = vcpu.lo(RAX << 3);
+    return size === 4 ? value : size === 2 ? value & 0xffff : value & 0xff;
+  }
+
+  out(port: number, size: 1 | 2 | 4, value: number): void {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RDX, port);
+    vcpu.setGpr(RCX, size);
+    vcpu.setGpr(RAX, value >>> 0);
+    if (this.#ioRefused(OP_OUT)) return;
+    if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, port, size, 0);
+    else this.#write(port, size, value);
+  }
+
+  /** REP INSW: `count` words from `port` to memory at `va`. */
+  insw(port: number, va: number, count: number): void {
+    if (this.#string(OP_INS, port, RDI, va, count)) return;
+    for (let i = 0; i < count; i++) this.#memory.store(va + 2 * i, 2, this.#read(port, 2));
+  }
+
+  outsw(port: number, va: number, count: number): void {
+    if (this.#string(OP_OUTS, port, RSI, va, count)) return;
+    for (let i = 0; i < count; i++) this.#write(port, 2, this.#memory.load(va + 2 * i, 2));
+  }
+
+  /** @returns true when someone else executed the string instruction. */
+  #string(op: number, port: number, pointer: number, va: number, count: number): boolean {
+    const vcpu = this.#vcpu;
+    this.#control.tick();
+    vcpu.setGpr(RDX, port);
+    vcpu.setGpr(RCX, count);
+    vcpu.setGpr(R8, 2);
+    vcpu.setGpr(pointer, va);
+    if (this.#ioRefused(op)) return true;
+    if (!this.#exits(CONTROL_IO)) return false;
+    this.#control.exit(EXIT_IO_INSTRUCTION, port, 2, IO_STRING | (op === OP_INS ? 1 : 0), count);
+    return true;
+  }
+
+  #read(port: number, size: number): number {
+    const { machine, pcpu } = this.#control;
+    this.#control.charge(CAUSE_PORT_IO, machine.costs.portIo);
+    return machine.bus.read(port, size, pcpu.now);
+  }
+
+  #write(port: number, size: number, value: number): void {
+    const { machine, pcpu } = this.#control;
+    this.#control.charge(CAUSE_PORT_IO, machine.costs.portIo);
+    machine.bus.write(port, size, value, pcpu.now);
+  }
+
+  #exits(control: number): boolean {
+    return (this.#vcpu.lo(CONTROLS) & control) !== 0;
+  }
+
+  #privileged(): void {
+    this.#control.charge(CAUSE_PRIVILEGED, this.#control.machine.costs.privileged);
+  }
+
+  /** #GP(0) unless at CPL 0. @returns true when refused (a hypervisor may have done it meanwhile). */
+  #refused(op: number): boolean {
+    if (this.#vcpu.cpl === 0) return false;
+    this.#control.raise(VECTOR_GP, 0, 0, op);
+    return true;
+  }
+
+  /** #GP(0) when CPL > IOPL; there is no I/O permission bitmap. */
+  #ioRefused(op: number): boolean {
+    if (this.#vcpu.cpl <= ((this.#vcpu.lo(RFLAGS) >>> 12) & 3)) return false;
+    this.#control.raise(VECTOR_GP, 0, 0, op);
+    return true;
+  }
+}
