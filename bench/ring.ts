@@ -119,23 +119,37 @@ function ours(batch: number, rounds: number): number {
   let sum = 0;
   const start = performance.now();
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < batch; i++) {
-      out[2] = i;
-      front.request(out);
-    }
-    front.push();
-    do {
-      while (back.request(into)) {
-        answer[0] = into[2]!;
-        back.respond(answer);
-      }
-      back.push();
-    } while (back.finalCheck());
-    do {
-      while (front.response(got)) sum += got[0]!;
-    } while (front.finalCheck());
+    submit(front, batch, out);
+    serve(back, into, answer);
+    sum += collect(front, got);
   }
   const seconds = (performance.now() - start) / 1000;
   if (sum !== (rounds * batch * (batch - 1)) / 2) throw new Error('the ring lost an id');
   return (rounds * batch) / seconds;
+}
+
+function submit(front: FrontRing, batch: number, request: Uint32Array): void {
+  for (let i = 0; i < batch; i++) {
+    request[2] = i;
+    front.request(request);
+  }
+  front.push();
+}
+
+function serve(back: BackRing, request: Uint32Array, response: Uint32Array): void {
+  do {
+    while (back.request(request)) {
+      response[0] = request[2]!;
+      back.respond(response);
+    }
+    back.push();
+  } while (back.finalCheck());
+}
+
+function collect(front: FrontRing, response: Uint32Array): number {
+  let sum = 0;
+  do {
+    while (front.response(response)) sum += response[0]!;
+  } while (front.finalCheck());
+  return sum;
 }

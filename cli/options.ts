@@ -14,7 +14,7 @@ const MIN_MEMORY = 1 << 20;
 /** The window that a TypeScript kernel's memory is mapped in. */
 const MAX_MEMORY = BARE_MAX_FRAMES * PAGE_SIZE;
 const MAX_VCPUS = 32;
-const DISK_NAMES = ['xvda', 'xvdb', 'xvdc', 'xvdd'];
+export const DISK_NAMES = ['xvda', 'xvdb', 'xvdc', 'xvdd'];
 
 /** `64M` → bytes. */
 export const memorySize = (text: string): number => {

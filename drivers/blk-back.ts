@@ -30,6 +30,7 @@ import {
 import { BackRing } from '../protocol/ring.ts';
 import { Domid, Gref, Port } from '../protocol/units.ts';
 import { DiskError, type Drive, Lock, type Piece, SECTOR } from './disk.ts';
+import type { RingKernel } from './ring-kernel.ts';
 import { Worker } from './worker.ts';
 import type { XenbusDriver, XenbusNodes, XenbusPeer } from './xenbus.ts';
 
@@ -130,14 +131,14 @@ interface Connection {
 
 /** The plumbing: ring page, event channel and the loop that empties the ring. */
 export class BlkBack implements XenbusDriver {
-  readonly #kernel: Kernel & Required<Pick<Kernel, 'events' | 'grants'>>;
+  readonly #kernel: RingKernel;
   readonly #disk: ServedDisk;
   readonly #fail: (why: unknown) => void;
   #connection: Connection | undefined;
 
   /** `fail` is called if the front end breaks the protocol. */
   constructor(
-    kernel: Kernel & Required<Pick<Kernel, 'events' | 'grants'>>,
+    kernel: RingKernel,
     disk: ServedDisk,
     fail: (why: unknown) => void,
   ) {

@@ -4,7 +4,6 @@
  * only if its id is waited for, and a page that the back end will not give back is never used again.
  * @source xen/io/blkif.h
  */
-import type { Kernel } from '../guest-kernel/index.ts';
 import {
   BLKIF_KEYS,
   BLKIF_MAX_SEGMENTS_PER_REQUEST,
@@ -24,10 +23,9 @@ import {
 import { FrontRing, initSharedRing } from '../protocol/ring.ts';
 import type { Domid, Gref, Port } from '../protocol/units.ts';
 import { checkRange, checkWrite, type Disk, DiskError, SECTOR } from './disk.ts';
+import type { RingKernel } from './ring-kernel.ts';
 import { Worker } from './worker.ts';
 import type { XenbusDriver, XenbusNodes, XenbusPeer } from './xenbus.ts';
-
-type PvKernel = Kernel & Required<Pick<Kernel, 'events' | 'grants'>>;
 
 const PAGE = 4096;
 const REQUEST_BYTES = BLKIF_MAX_SEGMENTS_PER_REQUEST * PAGE;
@@ -49,7 +47,7 @@ export class BlkFront implements Disk, XenbusDriver {
   readonly name: string;
   sectors = 0;
   readOnly = false;
-  readonly #kernel: PvKernel;
+  readonly #kernel: RingKernel;
   readonly #backend: Domid;
   readonly #handle: number;
   readonly #fail: (why: unknown) => void;
@@ -64,7 +62,7 @@ export class BlkFront implements Disk, XenbusDriver {
 
   /** The device `handle`, served by `backend`; `fail` is called if the back end breaks the protocol. */
   constructor(
-    kernel: PvKernel,
+    kernel: RingKernel,
     name: string,
     handle: number,
     backend: Domid,

@@ -85,17 +85,16 @@ export function checkWrite(disk: Disk, sector: number, bytes: Uint8Array): numbe
 /** A disk on a local drive, through buffer frames of its own. */
 export class DriveDisk implements Disk {
   readonly name: string;
-  readonly readOnly: boolean;
+  readonly readOnly = false; // ATA has no way to say so: a write just fails
   readonly #kernel: Kernel;
   readonly #drive: Drive;
   readonly #lock = new Lock();
   #pages: number[] = [];
 
-  constructor(kernel: Kernel, name: string, drive: Drive, readOnly: boolean) {
+  constructor(kernel: Kernel, name: string, drive: Drive) {
     this.#kernel = kernel;
     this.name = name;
     this.#drive = drive;
-    this.readOnly = readOnly;
   }
 
   get sectors(): number {

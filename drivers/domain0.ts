@@ -3,20 +3,15 @@
  * The one idea: commands of the outside wait in a queue and VIRQ_DOM_EXC says "look"; every domain has
  * its own rings and workers, so an event costs the same whether there is one domain or a thousand.
  */
-import {
-  bootKernel,
-  type Kernel,
-  type StoreLink,
-  Xenstore,
-} from '../guest-kernel/index.ts';
+import { bootKernel, type Kernel, Xenstore } from '../guest-kernel/index.ts';
 import type { Guest } from '../machine/cpu.ts';
 import { EEXIST, EINVAL, ENOENT } from '../protocol/errno.ts';
 import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
-import type { XsMessage } from '../protocol/xs-wire.ts';
 import { BackingDrive } from './blk-back.ts';
 import { IdeController } from './ide.ts';
-import { ServedDomain, type PvKernel, type Services } from './served-domain.ts';
-import { StoreClient } from './store-client.ts';
+import { hasRings, type RingKernel } from './ring-kernel.ts';
+import { ServedDomain, type Services } from './served-domain.ts';
+import { localLink } from './store-link.ts';
 import { StoreServer } from './store-server.ts';
 import { type DomainRecord, Toolstack } from './toolstack.ts';
 import { Worker } from './worker.ts';
@@ -63,7 +58,7 @@ async function serveForever(
   outputs: Domain0Outputs,
   queue: Command[],
 ): Promise<void> {
-  if (!isPv(kernel)) throw new Error('domain 0 is a paravirtual kernel');
+  if (!hasRings(kernel)) throw new Error('domain 0 is a paravirtual kernel');
   const manager = new DomainManager(kernel, outputs);
   const worker = new Worker(
     async () => {
@@ -79,14 +74,14 @@ async function serveForever(
 
 /** The domains that are served. */
 class DomainManager {
-  readonly #kernel: PvKernel;
+  readonly #kernel: Kernel & RingKernel;
   readonly #services: Services;
   readonly #toolstack: Toolstack;
   readonly #domains = new Map<number, ServedDomain>();
   readonly #drives = new Map<number, Promise<BackingDrive>>();
   #controller: IdeController | undefined;
 
-  constructor(kernel: PvKernel, outputs: Domain0Outputs) {
+  constructor(kernel: Kernel & RingKernel, outputs: Domain0Outputs) {
     this.#kernel = kernel;
     const server = new StoreServer({
       introduce: (domid, gfn, port) => this.#openStore(domid, gfn, port),
@@ -97,7 +92,7 @@ class DomainManager {
     this.#services = {
       kernel,
       server,
-      store: new Xenstore(localLink(server)),
+      store: new Xenstore(localLink(server, 0)),
       drive: (n) => this.#drive(n),
       onConsole: outputs.onConsole,
       report: (domid, why) => this.report(domid, why),
@@ -171,30 +166,10 @@ class DomainManager {
   #ide(): IdeController {
     if (this.#controller) return this.#controller;
     const { events, xen } = this.#kernel;
-    xen.setIopl(1); // port I/O from kernel mode
+    xen?.setIopl(1); // port I/O from kernel mode
     this.#controller = new IdeController(this.#kernel, (line) =>
       events.events(events.bindPirq(line)),
     );
     return this.#controller;
   }
-}
-
-/** A connection to the store in the same domain. */
-function localLink(server: StoreServer): StoreLink {
-  let handler: (message: XsMessage) => void = () => undefined;
-  const deliver = (): void => {
-    for (let next = client.take(); next; next = client.take()) handler(next);
-  };
-  const worker = new Worker(deliver, () => worker.kick());
-  const client = new StoreClient(0, () => worker.kick());
-  return {
-    send: (message) => server.request(client, message),
-    receive: (newHandler) => {
-      handler = newHandler;
-    },
-  };
-}
-
-function isPv(kernel: Kernel): kernel is PvKernel {
-  return kernel.events !== undefined && kernel.grants !== undefined && kernel.xen !== undefined;
 }

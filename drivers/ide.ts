@@ -11,9 +11,7 @@ import { DiskError, type Drive, Lock, type Piece, SECTOR } from './disk.ts';
 const DATA = 0;
 const ERROR = 1;
 const COUNT = 2;
-const LBA_LOW = 3;
-const LBA_MID = 4;
-const LBA_HIGH = 5;
+const LBA_LOW = 3; // two more follow
 const DEVICE = 6;
 const STATUS = 7;
 const COMMAND = 7;
@@ -27,6 +25,10 @@ const READ_SECTORS = 0x20;
 const WRITE_SECTORS = 0x30;
 const READ_DMA = 0xc8;
 const WRITE_DMA = 0xca;
+const READ_SECTORS_EXT = 0x24;
+const WRITE_SECTORS_EXT = 0x34;
+const READ_DMA_EXT = 0x25;
+const WRITE_DMA_EXT = 0x35;
 const FLUSH_CACHE = 0xe7;
 const IDENTIFY = 0xec;
 
@@ -41,8 +43,20 @@ const BM_INTERRUPT = 4;
 const END_OF_TABLE = 0x80000000;
 
 const MAX_SECTORS = 256; // of one command
+const LBA28_SECTORS = 2 ** 28; // beyond, addresses have 48 bits
 const PROBE_NANOS = 50_000;
 const PROBES = 2000; // 100 ms
+
+/** The same operation with 28 and with 48 bits of address. */
+interface Command {
+  readonly short: number;
+  readonly long: number;
+}
+
+const PIO_READS: Command = { short: READ_SECTORS, long: READ_SECTORS_EXT };
+const PIO_WRITES: Command = { short: WRITE_SECTORS, long: WRITE_SECTORS_EXT };
+const DMA_READS: Command = { short: READ_DMA, long: READ_DMA_EXT };
+const DMA_WRITES: Command = { short: WRITE_DMA, long: WRITE_DMA_EXT };
 
 interface Ports {
   readonly name: string;
@@ -86,7 +100,10 @@ export class IdeDrive implements Drive {
     this.#channel = channel;
     this.#unit = unit;
     this.name = `${channel.name}-${unit}`;
-    this.sectors = identity[60]! + identity[61]! * 65536;
+    const long = (identity[83]! & 0x400) !== 0;
+    const [low, size] = long ? [100, 3] : [60, 2]; // a third word is more than any disk has
+    this.sectors = 0;
+    for (let i = size - 1; i >= 0; i--) this.sectors = this.sectors * 65536 + identity[low + i]!;
     this.dma = (identity[49]! & 0x100) !== 0;
   }
 
@@ -164,7 +181,7 @@ class IdeChannel {
     cpu.out32(busMaster + BM_TABLE, this.#fillTable(pieces));
     cpu.out8(busMaster + BM_COMMAND, direction);
     cpu.out8(busMaster + BM_STATUS, BM_ERROR | BM_INTERRUPT); // writing a one clears it
-    this.#start(unit, sector, sectorsOf(pieces), write ? WRITE_DMA : READ_DMA);
+    this.#start(unit, sector, pieces, write ? DMA_WRITES : DMA_READS);
     cpu.out8(busMaster + BM_COMMAND, direction | BM_START);
     const operation = write ? 'write' : 'read';
     await this.#finished(done, drive, operation, sector).finally(() => {
@@ -178,7 +195,7 @@ class IdeChannel {
     const data = this.#ports.base + DATA;
     const operation = write ? 'write' : 'read';
     let done = this.#interrupt();
-    this.#start(unit, sector, sectorsOf(pieces), write ? WRITE_SECTORS : READ_SECTORS);
+    this.#start(unit, sector, pieces, write ? PIO_WRITES : PIO_READS);
     if (write) await this.#settled(); // the first sector is asked for without an interrupt
     for (const va of this.#sectorAddresses(pieces)) {
       if (write) cpu.outsw(data, va, SECTOR / 2);
@@ -188,15 +205,19 @@ class IdeChannel {
     }
   }
 
-  #start(unit: number, sector: number, count: number, command: number): void {
+  #start(unit: number, sector: number, pieces: readonly Piece[], command: Command): void {
     const { cpu } = this.#kernel;
     const { base } = this.#ports;
-    cpu.out8(base + DEVICE, 0xe0 | (unit << 4) | (sector >>> 24));
-    cpu.out8(base + COUNT, count & 0xff); // 0 stands for 256
-    cpu.out8(base + LBA_LOW, sector & 0xff);
-    cpu.out8(base + LBA_MID, (sector >>> 8) & 0xff);
-    cpu.out8(base + LBA_HIGH, (sector >>> 16) & 0xff);
-    cpu.out8(base + COMMAND, command);
+    const count = sectorsOf(pieces);
+    const short = sector + count <= LBA28_SECTORS;
+    cpu.out8(base + DEVICE, 0xe0 | (unit << 4) | (short ? sector / 2 ** 24 : 0));
+    if (!short) {
+      cpu.out8(base + COUNT, count >> 8);
+      for (let i = 0; i < 3; i++) cpu.out8(base + LBA_LOW + i, (sector / 2 ** (24 + 8 * i)) & 0xff);
+    }
+    cpu.out8(base + COUNT, count & 0xff); // in a short command 0 stands for 256
+    for (let i = 0; i < 3; i++) cpu.out8(base + LBA_LOW + i, (sector / 2 ** (8 * i)) & 0xff);
+    cpu.out8(base + COMMAND, short ? command.short : command.long);
   }
 
   /** Waits until the drive is not busy; reading its status also takes back its interrupt. */

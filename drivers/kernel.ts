@@ -9,11 +9,12 @@ import type { Guest } from '../machine/cpu.ts';
 import { ENOENT } from '../protocol/errno.ts';
 import { Domid } from '../protocol/units.ts';
 import { XenbusStateConnected } from '../protocol/xenbus.ts';
-import { BlkFront, type RingKernel } from './blk-front.ts';
+import { BlkFront } from './blk-front.ts';
 import type { Console } from './console.ts';
 import { ConsoleFront } from './console-front.ts';
 import { type Disk, DriveDisk, xvdName } from './disk.ts';
 import { IdeController } from './ide.ts';
+import { hasRings, type RingKernel } from './ring-kernel.ts';
 import { UartConsole } from './uart.ts';
 import { Xenbus } from './xenbus.ts';
 
@@ -77,11 +78,10 @@ async function driveDisks(kernel: Kernel): Promise<Disk[]> {
 
 /** Connects to every block device that xenstore has for this domain. */
 async function virtualDisks(kernel: Kernel): Promise<Disk[]> {
-  const { xenstore, events, grants } = kernel;
-  if (!xenstore || !events || !grants) return [];
-  const rings = { ...ringParts(kernel), events, grants };
+  const { xenstore } = kernel;
+  if (!xenstore || !hasRings(kernel)) return [];
   const handles = (await entries(xenstore, 'device/vbd')).map(Number).sort((a, b) => a - b);
-  return Promise.all(handles.map((handle) => virtualDisk(rings, xenstore, handle)));
+  return Promise.all(handles.map((handle) => virtualDisk(kernel, xenstore, handle)));
 }
 
 async function virtualDisk(kernel: RingKernel, store: Xenstore, handle: number): Promise<Disk> {

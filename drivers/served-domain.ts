@@ -3,25 +3,23 @@
  * The one idea: the domain's pages are reached by grants alone and each is released exactly once, so
  * that `close` leaves nothing mapped and no port bound, in whatever state the domain died.
  */
-import { type Kernel, Xenstore } from '../guest-kernel/index.ts';
+import type { Xenstore } from '../guest-kernel/index.ts';
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../protocol/grant-table.ts';
 import type { RingMemory } from '../protocol/ring.ts';
 import { Domid, Gref, Port } from '../protocol/units.ts';
 import { type BackingDrive, BlkBack } from './blk-back.ts';
 import { ConsoleBack } from './console-back.ts';
 import { xvdHandle } from './disk.ts';
+import type { RingKernel } from './ring-kernel.ts';
 import type { StoreServer } from './store-server.ts';
 import { type DomainDisk, type DomainRecord, vbdPaths } from './toolstack.ts';
 import { Worker } from './worker.ts';
 import { Xenbus } from './xenbus.ts';
 import { StoreRing } from './xenstored.ts';
 
-/** Domain 0's kernel, as its services use it. */
-export type PvKernel = Kernel & Required<Pick<Kernel, 'events' | 'grants' | 'xen'>>;
-
 /** What the services of all domains share. */
 export interface Services {
-  readonly kernel: PvKernel;
+  readonly kernel: RingKernel;
   readonly server: StoreServer;
   readonly store: Xenstore; // domain 0's own connection
   readonly drive: (n: number) => Promise<BackingDrive>;

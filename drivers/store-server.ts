@@ -38,7 +38,7 @@ export class StoreServer {
 
   /** Answers one request. */
   request(client: StoreClient, message: XsMessage): void {
-    const { reqId, txId, payload } = message;
+    const { reqId, txId } = message;
     const request = this.#requestOf(client, message);
     let type = message.type;
     let answer: Uint8Array;

@@ -40,7 +40,7 @@ export class StoreRing {
   #requests: ByteConsumer;
   #replies: ByteProducer;
   #reader = new MessageReader();
-  #unsent = new Uint8Array(0);
+  #unsent: Uint8Array = new Uint8Array(0);
   #cut = false; // by its own fault, until it reconnects
   #closed = false;
 

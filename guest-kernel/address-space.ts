@@ -4,10 +4,22 @@
  * @source SDM vol. 3, 4.5
  */
 import type { Cpu } from '../machine/cpu.ts';
-import {
-  entryFrame, entryHi, entryLo, PTE_A, PTE_D, PTE_NX_HI, PTE_P, PTE_RW, PTE_US, TABLE_FLAGS, tableIndex, USER_END, virt,
-} from './layout.ts';
 import type { AddressSpace, FrameAllocator, MapOptions } from './kernel.ts';
+import {
+  entryFrame,
+  entryHi,
+  entryLo,
+  PTE_A,
+  PTE_D,
+  PTE_NX_HI,
+  PTE_P,
+  PTE_RW,
+  PTE_US,
+  TABLE_FLAGS,
+  tableIndex,
+  USER_END,
+  virt,
+} from './layout.ts';
 
 /** How a back end changes page tables; frames are PFNs. Changes may be queued until `commit`. */
 export interface TableWriter {
@@ -184,7 +196,8 @@ export class TableSpace implements AddressSpace {
       if (options.user) throw new RangeError('the kernel half has no user pages');
       return;
     }
-    if (va + pages * 4096 > USER_END) throw new RangeError(`address ${va} is outside the user half`);
+    if (va + pages * 4096 > USER_END)
+      throw new RangeError(`address ${va} is outside the user half`);
     const slot = slotOf(va, 4);
     const user = options.user ?? false;
     if ((this.#slots.get(slot) ?? user) !== user) {

@@ -28,7 +28,18 @@ export class GrantError extends Error {
 }
 
 const NAMES: Readonly<Record<number, string>> = {
-  0: '#DE', 1: '#DB', 3: '#BP', 6: '#UD', 7: '#NM', 8: '#DF', 10: '#TS', 11: '#NP', 12: '#SS', 13: '#GP', 14: '#PF', 17: '#AC',
+  0: '#DE',
+  1: '#DB',
+  3: '#BP',
+  6: '#UD',
+  7: '#NM',
+  8: '#DF',
+  10: '#TS',
+  11: '#NP',
+  12: '#SS',
+  13: '#GP',
+  14: '#PF',
+  17: '#AC',
 };
 
 /** An exception that no fault handler took. */

@@ -3,7 +3,7 @@
  * over two architectures behind one interface.
  */
 export { bootKernel } from './boot.ts';
-export { XenError, GrantError, KernelFault, OutOfFrames } from './errors.ts';
+export { GrantError, KernelFault, OutOfFrames, XenError } from './errors.ts';
 export type {
   AddressSpace,
   Arch,

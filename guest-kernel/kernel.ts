@@ -65,7 +65,15 @@ export interface Fault {
 
 /** Returning means fixed: the access is made again. Throwing makes the access throw. */
 export type FaultHandler = (fault: Fault) => void;
-export type SyscallHandler = (nr: number, a1: number, a2: number, a3: number, a4: number, a5: number, a6: number) => number;
+export type SyscallHandler = (
+  nr: number,
+  a1: number,
+  a2: number,
+  a3: number,
+  a4: number,
+  a5: number,
+  a6: number,
+) => number;
 
 export interface Traps {
   /** Replaces the handler. @returns a function that puts the earlier one back. Without one, a fault throws KernelFault at the access. */

@@ -33,7 +33,8 @@ export const tableIndex = (va: number, level: number): number =>
   Math.floor(va / 2 ** (3 + 9 * level)) & 511;
 
 /** The machine frame in an entry given as its halves. */
-export const entryFrame = (lo: number, hi: number): number => (hi & 0xfffff) * 0x100000 + (lo >>> 12);
+export const entryFrame = (lo: number, hi: number): number =>
+  (hi & 0xfffff) * 0x100000 + (lo >>> 12);
 export const entryLo = (frame: number, flags: number): number => ((frame << 12) | flags) >>> 0;
 export const entryHi = (frame: number): number => Math.floor(frame / 0x100000);
 

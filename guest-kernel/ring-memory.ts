@@ -7,8 +7,8 @@ export class CpuRingMemory implements RingMemory {
   readonly #cpu: Cpu;
   readonly #va: number;
   // The last buffer's bytes: drivers copy through one buffer again and again.
-  #words = new Uint32Array(0);
-  #bytes = new Uint8Array(0);
+  #words: Uint32Array = new Uint32Array(0);
+  #bytes: Uint8Array = new Uint8Array(0);
 
   constructor(cpu: Cpu, va: number) {
     this.#cpu = cpu;

@@ -14,11 +14,13 @@ export class AsyncThreads implements Threads {
 
   spawn(name: string, body: () => Promise<void>): Thread {
     const thread = new AsyncThread(name, Promise.resolve().then(body));
-    thread.run.catch((error: unknown) => {
-      if (!thread.joined) this.#panic(`thread ${name}`, error);
-    }).catch(() => {
-      // The panic itself was cut short because the machine stopped: nothing runs any more.
-    });
+    thread.run
+      .catch((error: unknown) => {
+        if (!thread.joined) this.#panic(`thread ${name}`, error);
+      })
+      .catch(() => {
+        // The panic itself was cut short because the machine stopped: nothing runs any more.
+      });
     return thread;
   }
 

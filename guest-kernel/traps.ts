@@ -1,7 +1,8 @@
 /** What a kernel wants done about faults and system calls; the back ends' stubs call it with real frames on the stack. */
+
+import { ENOSYS } from '../protocol/errno.ts';
 import { KernelFault } from './errors.ts';
 import type { Fault, FaultHandler, SyscallHandler, Traps } from './kernel.ts';
-import { ENOSYS } from '../protocol/errno.ts';
 
 export class TrapHandlers implements Traps {
   /** Called by the stub of each exception. */

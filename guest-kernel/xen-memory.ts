@@ -52,7 +52,13 @@ export class XenMemory {
     const { cpu, arguments: args } = this.#xen;
     const { slot } = args;
     cpu.storeBytes(slot, bytes);
-    const result = cpu.syscall(nr.__HYPERVISOR_mmu_update, slot, bytes.length >>> 4, slot + DONE, domid);
+    const result = cpu.syscall(
+      nr.__HYPERVISOR_mmu_update,
+      slot,
+      bytes.length >>> 4,
+      slot + DONE,
+      domid,
+    );
     if (result < 0) throw new XenError('mmu_update', -result);
   }
 
@@ -83,7 +89,10 @@ export class XenMemory {
       }
       const { slot } = args;
       cpu.storeBytes(slot, new Uint8Array(words.buffer));
-      this.#xen.check('mmuext_op', cpu.syscall(nr.__HYPERVISOR_mmuext_op, slot, part.length, 0, domid));
+      this.#xen.check(
+        'mmuext_op',
+        cpu.syscall(nr.__HYPERVISOR_mmuext_op, slot, part.length, 0, domid),
+      );
     }
   }
 
@@ -113,13 +122,19 @@ export class XenMemory {
   }
 
   /** A memory_op on one struct. */
-  memoryOp<S extends AnyStruct>(call: string, cmd: number, struct: S, value: Partial<TypeOf<S>>): TypeOf<S> {
+  memoryOp<S extends AnyStruct>(
+    call: string,
+    cmd: number,
+    struct: S,
+    value: Partial<TypeOf<S>>,
+  ): TypeOf<S> {
     return this.#xen.op(call, nr.__HYPERVISOR_memory_op, cmd, struct, value);
   }
 
   /** Gives frames back to Xen. @returns how many it took. */
   decreaseReservation(mfns: readonly number[]): number {
-    return this.#reservation('XENMEM_decrease_reservation', mem.XENMEM_decrease_reservation, mfns).length;
+    return this.#reservation('XENMEM_decrease_reservation', mem.XENMEM_decrease_reservation, mfns)
+      .length;
   }
 
   /** Asks for a machine frame for each of `pfns`. @returns the MFNs got, perhaps fewer. */
@@ -156,7 +171,11 @@ export class XenMemory {
       const { slot } = args;
       const list = slot + bytes.length;
       mem.XenMemoryReservation.set(new DataView(bytes.buffer), 0, {
-        extentStart: list, nrExtents: words.length, extentOrder: 0, memFlags: 0, domid: DOMID_SELF,
+        extentStart: list,
+        nrExtents: words.length,
+        extentOrder: 0,
+        memFlags: 0,
+        domid: DOMID_SELF,
       });
       cpu.storeBytes(slot, bytes);
       cpu.storeBytes(list, new Uint8Array(words.buffer));

@@ -4,13 +4,17 @@
  * @source xen/xen.h, event_channel.h, sched.h, vcpu.h, physdev.h, memory.h, version.h
  */
 import type { Cpu } from '../machine/cpu.ts';
-import { CALLBACKF_mask_events, CALLBACKOP_register, CallbackRegister } from '../protocol/callback.ts';
+import {
+  CALLBACKF_mask_events,
+  CALLBACKOP_register,
+  CallbackRegister,
+} from '../protocol/callback.ts';
 import * as ec from '../protocol/event-channel.ts';
 import * as nr from '../protocol/hypercalls.ts';
 import type { AnyStruct, TypeOf } from '../protocol/layout.ts';
 import * as physdev from '../protocol/physdev.ts';
 import * as sched from '../protocol/sched.ts';
-import { Domid, type Port, VcpuId } from '../protocol/units.ts';
+import { type Domid, type Port, VcpuId } from '../protocol/units.ts';
 import * as vcpu from '../protocol/vcpu.ts';
 import * as version from '../protocol/version.ts';
 import { CONSOLEIO_write, DOMID_SELF, TrapInfo } from '../protocol/xen.ts';
@@ -57,7 +61,13 @@ export class Xen {
   }
 
   /** An operation `cmd` of hypercall `number` on one struct. @returns the struct afterwards, with its OUT fields. */
-  op<S extends AnyStruct>(call: string, number: number, cmd: number, struct: S, value: Partial<TypeOf<S>>): TypeOf<S> {
+  op<S extends AnyStruct>(
+    call: string,
+    number: number,
+    cmd: number,
+    struct: S,
+    value: Partial<TypeOf<S>>,
+  ): TypeOf<S> {
     const bytes = new Uint8Array(struct.size);
     const view = new DataView(bytes.buffer);
     struct.set(view, 0, value);
@@ -88,29 +98,58 @@ export class Xen {
 
   allocUnbound(remoteDom: Domid, dom: Domid = DOMID_SELF): Port {
     const arg = { dom, remoteDom };
-    return this.op('EVTCHNOP_alloc_unbound', EVENT_CHANNEL_OP, ec.EVTCHNOP_alloc_unbound, ec.EvtchnAllocUnbound, arg).port;
+    return this.op(
+      'EVTCHNOP_alloc_unbound',
+      EVENT_CHANNEL_OP,
+      ec.EVTCHNOP_alloc_unbound,
+      ec.EvtchnAllocUnbound,
+      arg,
+    ).port;
   }
 
   bindInterdomain(remoteDom: Domid, remotePort: Port): Port {
     const arg = { remoteDom, remotePort };
-    return this.op('EVTCHNOP_bind_interdomain', EVENT_CHANNEL_OP, ec.EVTCHNOP_bind_interdomain, ec.EvtchnBindInterdomain, arg).localPort;
+    return this.op(
+      'EVTCHNOP_bind_interdomain',
+      EVENT_CHANNEL_OP,
+      ec.EVTCHNOP_bind_interdomain,
+      ec.EvtchnBindInterdomain,
+      arg,
+    ).localPort;
   }
 
   bindVirq(virq: number, id: VcpuId = VcpuId(0)): Port {
     const arg = { virq, vcpu: id };
-    return this.op('EVTCHNOP_bind_virq', EVENT_CHANNEL_OP, ec.EVTCHNOP_bind_virq, ec.EvtchnBindVirq, arg).port;
+    return this.op(
+      'EVTCHNOP_bind_virq',
+      EVENT_CHANNEL_OP,
+      ec.EVTCHNOP_bind_virq,
+      ec.EvtchnBindVirq,
+      arg,
+    ).port;
   }
 
   bindIpi(id: VcpuId = VcpuId(0)): Port {
-    return this.op('EVTCHNOP_bind_ipi', EVENT_CHANNEL_OP, ec.EVTCHNOP_bind_ipi, ec.EvtchnBindIpi, { vcpu: id }).port;
+    return this.op('EVTCHNOP_bind_ipi', EVENT_CHANNEL_OP, ec.EVTCHNOP_bind_ipi, ec.EvtchnBindIpi, {
+      vcpu: id,
+    }).port;
   }
 
   bindPirq(pirq: number, flags = ec.BIND_PIRQ__WILL_SHARE): Port {
-    return this.op('EVTCHNOP_bind_pirq', EVENT_CHANNEL_OP, ec.EVTCHNOP_bind_pirq, ec.EvtchnBindPirq, { pirq, flags }).port;
+    return this.op(
+      'EVTCHNOP_bind_pirq',
+      EVENT_CHANNEL_OP,
+      ec.EVTCHNOP_bind_pirq,
+      ec.EvtchnBindPirq,
+      { pirq, flags },
+    ).port;
   }
 
   status(port: Port, dom: Domid = DOMID_SELF): ec.EvtchnStatus {
-    return this.op('EVTCHNOP_status', EVENT_CHANNEL_OP, ec.EVTCHNOP_status, ec.EvtchnStatus, { dom, port });
+    return this.op('EVTCHNOP_status', EVENT_CHANNEL_OP, ec.EVTCHNOP_status, ec.EvtchnStatus, {
+      dom,
+      port,
+    });
   }
 
   /** Gives the processor to another vCPU. */
@@ -129,7 +168,11 @@ export class Xen {
     const { slot } = this.arguments;
     const at = slot + sched.SchedPoll.size;
     this.cpu.storeBytes(at, new Uint8Array(list.buffer));
-    this.op('SCHEDOP_poll', SCHED_OP, sched.SCHEDOP_poll, sched.SchedPoll, { ports: at, nrPorts: ports.length, timeout });
+    this.op('SCHEDOP_poll', SCHED_OP, sched.SCHEDOP_poll, sched.SchedPoll, {
+      ports: at,
+      nrPorts: ports.length,
+      timeout,
+    });
   }
 
   /** Ends the domain; returns only if Xen refuses. */
@@ -144,12 +187,20 @@ export class Xen {
   }
 
   stopPeriodicTimer(id = 0): void {
-    this.check('VCPUOP_stop_periodic_timer', this.cpu.syscall(nr.__HYPERVISOR_vcpu_op, vcpu.VCPUOP_stop_periodic_timer, id, 0));
+    this.check(
+      'VCPUOP_stop_periodic_timer',
+      this.cpu.syscall(nr.__HYPERVISOR_vcpu_op, vcpu.VCPUOP_stop_periodic_timer, id, 0),
+    );
   }
 
   /** @errors ENOENT for a vCPU that does not exist. */
   isUp(id: VcpuId): boolean {
-    return this.check('VCPUOP_is_up', this.cpu.syscall(nr.__HYPERVISOR_vcpu_op, vcpu.VCPUOP_is_up, id, 0)) === 1;
+    return (
+      this.check(
+        'VCPUOP_is_up',
+        this.cpu.syscall(nr.__HYPERVISOR_vcpu_op, vcpu.VCPUOP_is_up, id, 0),
+      ) === 1
+    );
   }
 
   /** Writes to the hypervisor's console. @errors EPERM outside a privileged domain. */
@@ -158,7 +209,10 @@ export class Xen {
     for (let at = 0; at < bytes.length; at += SLOT_BYTES) {
       const part = bytes.subarray(at, at + SLOT_BYTES);
       this.cpu.storeBytes(slot, part);
-      this.check('CONSOLEIO_write', this.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, part.length, slot));
+      this.check(
+        'CONSOLEIO_write',
+        this.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, part.length, slot),
+      );
     }
   }
 
@@ -169,7 +223,13 @@ export class Xen {
 
   /** The XENFEAT_* bits of `submapIdx`. @errors EINVAL for a submap that does not exist. */
   features(submapIdx = 0): number {
-    return this.op('XENVER_get_features', nr.__HYPERVISOR_xen_version, version.XENVER_get_features, version.XenFeatureInfo, { submapIdx }).submap;
+    return this.op(
+      'XENVER_get_features',
+      nr.__HYPERVISOR_xen_version,
+      version.XENVER_get_features,
+      version.XenFeatureInfo,
+      { submapIdx },
+    ).submap;
   }
 
   /** Sets virtual IDT entries; every handler begins with upcalls masked. @errors EINVAL for a non-canonical address. */
@@ -177,7 +237,12 @@ export class Xen {
     const bytes = new Uint8Array((traps.length + 1) * TrapInfo.size);
     const view = new DataView(bytes.buffer);
     for (const [i, { vector, address, dpl }] of traps.entries()) {
-      TrapInfo.set(view, i * TrapInfo.size, { vector, flags: dpl | TRAP_MASKS_EVENTS, cs: KERNEL_CS, address });
+      TrapInfo.set(view, i * TrapInfo.size, {
+        vector,
+        flags: dpl | TRAP_MASKS_EVENTS,
+        cs: KERNEL_CS,
+        address,
+      });
     }
     const { slot } = this.arguments;
     this.cpu.storeBytes(slot, bytes);
@@ -187,7 +252,13 @@ export class Xen {
   /** Registers a CALLBACKTYPE_*; upcalls are masked when it begins. @errors EINVAL for a non-canonical address. */
   registerCallback(type: number, address: number): void {
     const arg = { type, flags: CALLBACKF_mask_events, address };
-    this.op('CALLBACKOP_register', nr.__HYPERVISOR_callback_op, CALLBACKOP_register, CallbackRegister, arg);
+    this.op(
+      'CALLBACKOP_register',
+      nr.__HYPERVISOR_callback_op,
+      CALLBACKOP_register,
+      CallbackRegister,
+      arg,
+    );
   }
 
   /** Where frames of traps from user mode are pushed. */
@@ -202,11 +273,23 @@ export class Xen {
 
   /** @errors EPERM in an unprivileged domain. */
   setIopl(iopl: number): void {
-    this.op('PHYSDEVOP_set_iopl', nr.__HYPERVISOR_physdev_op, physdev.PHYSDEVOP_set_iopl, physdev.PhysdevSetIopl, { iopl });
+    this.op(
+      'PHYSDEVOP_set_iopl',
+      nr.__HYPERVISOR_physdev_op,
+      physdev.PHYSDEVOP_set_iopl,
+      physdev.PhysdevSetIopl,
+      { iopl },
+    );
   }
 
   eoi(irq: number): void {
-    this.op('PHYSDEVOP_eoi', nr.__HYPERVISOR_physdev_op, physdev.PHYSDEVOP_eoi, physdev.PhysdevEoi, { irq });
+    this.op(
+      'PHYSDEVOP_eoi',
+      nr.__HYPERVISOR_physdev_op,
+      physdev.PHYSDEVOP_eoi,
+      physdev.PhysdevEoi,
+      { irq },
+    );
   }
 }
 

@@ -195,7 +195,12 @@ export class Xenstore extends XenstoreTransaction {
   }
 
   #end(id: number, how: 'T' | 'F'): Promise<Uint8Array> {
-    return this.exchange.request(xs.XS_TRANSACTION_END, id, `transaction ${id}`, xs.packStrings(how));
+    return this.exchange.request(
+      xs.XS_TRANSACTION_END,
+      id,
+      `transaction ${id}`,
+      xs.packStrings(how),
+    );
   }
 
   /** /local/domain/N. */

@@ -10,9 +10,6 @@ import {
   callbackOp, setCallbacks, setTrapTable, stackSwitch, vmAssist,
 } from './callbacks.ts';
 import { consoleIo } from './console-io.ts';
-import {
-  fpuTaskswitch, getDebugreg, setDebugreg, setGdt, setSegmentBase, updateDescriptor,
-} from './descriptors.ts';
 import { eventChannelOp } from './event-ops.ts';
 import { grantTableOp } from './grant-ops.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -24,6 +21,9 @@ import { multicall } from './multicall.ts';
 import type { Handler } from './op.ts';
 import { physdevOp } from './physdev-op.ts';
 import { schedOp } from './sched-op.ts';
+import {
+  fpuTaskswitch, getDebugreg, setDebugreg, setGdt, setSegmentBase, updateDescriptor,
+} from './segments.ts';
 import { setTimerOp } from './timers.ts';
 import { updateVaMapping } from './update-va-mapping.ts';
 import { vcpuOp } from './vcpu-op.ts';

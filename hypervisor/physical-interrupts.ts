@@ -26,6 +26,7 @@ export class PhysicalInterrupts {
   readonly #platform: Platform;
   readonly #bindings: (Binding | undefined)[] = new Array(LINES);
   #masked = 0xffff & ~(1 << CASCADE);
+  #serving = false;
 
   constructor(xen: Hypervisor, platform: Platform) {
     this.#xen = xen;
@@ -62,8 +63,15 @@ export class PhysicalInterrupts {
     this.#mask(irq, false);
   }
 
-  /** The controller's output is high: take every request. */
+  /** The controller's output rose: take every request, also those that rise meanwhile. */
   service(): void {
+    if (this.#serving) return;
+    this.#serving = true;
+    this.#takeAll();
+    this.#serving = false;
+  }
+
+  #takeAll(): void {
     const { pic } = this.#platform;
     const { machine } = this.#xen;
     while (pic.pending) {

@@ -2,9 +2,8 @@
  * What reaches a PV kernel through its trap table and callbacks: exceptions, event upcalls, system calls of its user
  * mode. A kernel that cannot be reached (no handler, no stack) ends its domain, and the reason says where.
  */
-import { hasErrorCode, vectorName, VECTOR_PF } from '../machine/exit.ts';
+import { vectorName, VECTOR_PF, VECTOR_UD } from '../machine/exit.ts';
 import { CR2, R11, RCX, RFLAGS, RSP } from '../machine/vcpu.ts';
-import { VECTOR_UD } from '../machine/exit.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../protocol/shared-info.ts';
 import { bounce } from './bounce.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -16,8 +15,14 @@ const INFO_CR2 = VcpuInfo.offset.arch + ArchVcpuInfo.offset.cr2;
 const DIRECTION_FLAG = 0x400;
 const SYSCALL_BYTES = 2;
 
-/** Deliver exception `vector` through the trap table, `address` being a page fault's. */
-export const deliverTrap = (xen: Hypervisor, vcpu: XenVcpu, vector: number, error: number, address: number): void => {
+/** Deliver `vector` through the trap table; `error` is pushed unless undefined, `address` is a page fault's. */
+export const deliverTrap = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  vector: number,
+  error: number | undefined,
+  address: number,
+): void => {
   const entry = vcpu.traps.get(vector);
   if (!entry) {
     undeliverable(xen, vcpu, vector, error, address, 'it has no handler for');
@@ -29,8 +34,7 @@ export const deliverTrap = (xen: Hypervisor, vcpu: XenVcpu, vector: number, erro
     view.setUint32(vcpu.info + INFO_CR2, address, true);
     view.setInt32(vcpu.info + INFO_CR2 + 4, Math.floor(address / 2 ** 32), true);
   }
-  const code = hasErrorCode(vector) ? error : undefined;
-  if (!bounce(xen, vcpu, entry.address, (entry.flags & TRAP_MASKS_EVENTS) !== 0, code)) {
+  if (!bounce(xen, vcpu, entry.address, (entry.flags & TRAP_MASKS_EVENTS) !== 0, error)) {
     undeliverable(xen, vcpu, vector, error, address, 'its stack cannot take');
   }
 };
@@ -51,7 +55,7 @@ export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   xen.charge(vcpu, xen.syscallCause, xen.machine.costs.hypercall);
   if (syscallCallback.address === 0) {
     arch.rip -= SYSCALL_BYTES;
-    deliverTrap(xen, vcpu, VECTOR_UD, 0, 0);
+    deliverTrap(xen, vcpu, VECTOR_UD, undefined, 0);
     return;
   }
   arch.setGpr(RCX, arch.rip);
@@ -67,12 +71,12 @@ const undeliverable = (
   xen: Hypervisor,
   vcpu: XenVcpu,
   vector: number,
-  error: number,
+  error: number | undefined,
   address: number,
   why: string,
 ): void => {
   const { rip } = vcpu.arch;
-  const where = `error code 0x${error.toString(16)}, address ${hex(address)}, rip ${hex(rip)}`;
+  const where = `error code 0x${(error ?? 0).toString(16)}, address ${hex(address)}, rip ${hex(rip)}`;
   xen.crash(vcpu.domain, `${vcpu.name}: ${why} ${vectorName(vector)} (${where})`);
 };
 

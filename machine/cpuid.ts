@@ -5,7 +5,7 @@
  */
 import type { CpuidResult } from './cpu.ts';
 
-const MAX_BASIC = 1;
+const MAX_BASIC = 0x16;
 const MAX_EXTENDED = 0x80000008;
 
 /** Family 6, model 85, stepping 4. */
@@ -43,8 +43,10 @@ const LINEAR_BITS = 48;
 const BRAND = 'Hospes x86-64 processor';
 const ZERO: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 
-/** What CPUID answers for `leaf`; no modelled leaf has subleaves. A leaf beyond the last reads as the last basic one. */
-export const hostCpuid = (leaf: number, _subleaf: number): CpuidResult => {
+const CRYSTAL_HZ = 1_000_000;
+
+/** What CPUID answers for `leaf` on a processor of `mhz`; no modelled leaf has subleaves. A leaf beyond the last reads as the last basic one. */
+export const hostCpuid = (leaf: number, mhz: number): CpuidResult => {
   switch (leaf >>> 0) {
     case 0:
       return { eax: MAX_BASIC, ...letters('Genu', 'ntel', 'ineI') };
@@ -55,6 +57,10 @@ export const hostCpuid = (leaf: number, _subleaf: number): CpuidResult => {
         ecx: CPUID_1_ECX_VMX | CPUID_1_ECX_CX16,
         edx: FPU | TSC | MSR | PAE | CX8 | PGE | CMOV | CLFSH | MMX | FXSR | SSE | SSE2,
       };
+    case 0x15: // TSC frequency = crystal * EBX / EAX
+      return { eax: 1, ebx: mhz, ecx: CRYSTAL_HZ, edx: 0 };
+    case 0x16:
+      return { ...ZERO, eax: mhz };
     case 0x80000000:
       return { ...ZERO, eax: MAX_EXTENDED };
     case 0x80000001:
@@ -71,7 +77,7 @@ export const hostCpuid = (leaf: number, _subleaf: number): CpuidResult => {
     case 0x80000008:
       return { ...ZERO, eax: PHYSICAL_BITS | (LINEAR_BITS << 8) };
     default:
-      return hostCpuid(MAX_BASIC, 0);
+      return hostCpuid(MAX_BASIC, mhz);
   }
 };
 

@@ -60,7 +60,7 @@ export class ScriptIo {
     if (this.#exits(CONTROL_CPUID)) {
       this.#control.exit(EXIT_CPUID);
     } else {
-      const answer = hostCpuid(leaf, subleaf);
+      const answer = hostCpuid(leaf, this.#control.machine.preset.mhz);
       vcpu.setGpr(RAX, answer.eax);
       vcpu.setGpr(RBX, answer.ebx);
       vcpu.setGpr(RCX, answer.ecx);

@@ -30,8 +30,8 @@ export interface Pad extends Codec<undefined> {
   readonly padding: true;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a field may hold any type; its codec knows which
-export type AnyCodec = Codec<any, any>;
+/** A codec of whatever type: it can be read, but not written without knowing more. */
+export type AnyCodec = Codec<unknown, never>;
 
 export const u8 = scalar<number>(
   'u8',
@@ -98,7 +98,7 @@ export const i64n = scalar<number>(
   write64,
 );
 
-/** XEN_GUEST_HANDLE: a guest virtual address, as a signed number. @source arch-x86/xen.h:33 */
+/** XEN_GUEST_HANDLE: a guest virtual address, as a signed number. @source arch-x86/xen.h:18 */
 export const pointer = i64n;
 
 /** `uint8_t[n]`, copied; a shorter value leaves the rest of the field alone. */

@@ -34,7 +34,7 @@ export const loopCompiler: Compiler = {
     return (view, at, value) => {
       for (const slot of slots) {
         const given = value[slot.name];
-        if (given !== undefined) slot.codec.write(view, at + slot.at, given);
+        if (given !== undefined) slot.codec.write(view, at + slot.at, given as never);
       }
     };
   },

@@ -24,7 +24,7 @@ export const GNTTAB_NR_RESERVED_ENTRIES = 8;
 export const GNTTAB_RESERVED_CONSOLE = 0;
 export const GNTTAB_RESERVED_XENSTORE = 1;
 
-// Flags of an entry: the type in bits 0-1, the state above. @source grant_table.h:160
+// Flags of an entry: the type in bits 0-1, the state above. @source grant_table.h:146
 export const GTF_invalid = 0;
 export const GTF_permit_access = 1;
 export const GTF_accept_transfer = 2;
@@ -50,7 +50,7 @@ export const GNTMAP_guest_avail_mask = 0xffff0000;
 export const GNTCOPY_source_gref = 1;
 export const GNTCOPY_dest_gref = 2;
 
-// Status of one element, beside the return value of the hypercall. @source grant_table.h:640
+// Status of one element, beside the return value of the hypercall. @source grant_table.h:626
 export const GNTST_okay = 0;
 export const GNTST_general_error = -1;
 export const GNTST_bad_domain = -2;

@@ -1,7 +1,7 @@
 /**
  * Hypercall numbers. RAX holds the number; RDI RSI RDX R10 R8 R9 hold the arguments, RAX the result.
  * The `_compat` numbers are interfaces from before 3.2, kept because old kernels still call them.
- * @source xen/xen.h:76
+ * @source xen/xen.h:72
  */
 
 export const __HYPERVISOR_set_trap_table = 0;

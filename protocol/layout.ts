@@ -62,7 +62,6 @@ export interface Struct<F extends Fields> extends Aggregate<StructValue<F>, Stru
 }
 
 /** Any struct, where only its layout matters. */
-// biome-ignore lint/suspicious/noExplicitAny: stands for every set of fields
 export type AnyStruct = Struct<any>;
 
 export interface Union<F extends Fields> extends Aggregate<UnionValue<F>, UnionValue<F>> {

@@ -86,7 +86,7 @@ export class RingOverflow extends Error {
   }
 }
 
-// The shared header: four indices, 48 private bytes, then the slots. @source ring.h:122
+// The shared header: four indices, 48 private bytes, then the slots. @source ring.h:100
 const REQ_PROD = 0;
 const REQ_EVENT = 4;
 const RSP_PROD = 8;
@@ -147,7 +147,7 @@ export class FrontRing {
 
   /** Fills the next private slot; the back end sees it after `push`. RangeError if full. */
   request(from: Uint32Array): void {
-    if (this.full) throw new RangeError(`${this.#name} ring is full: ${this.size} requests wait`);
+    if (this.full) refuse(`${this.#name} ring is full`);
     this.#memory.write(SLOTS + (this.#reqProd & this.#mask) * this.#entry, from);
     this.#reqProd = (this.#reqProd + 1) >>> 0;
   }
@@ -174,7 +174,7 @@ export class FrontRing {
     const producer = this.#memory.get32(RSP_PROD);
     const count = (producer - this.#rspCons) >>> 0;
     if (count > (this.#pushed - this.#rspCons) >>> 0) {
-      throw new RingOverflow(this.#name, producer, this.#rspCons, this.size);
+      overflow(this.#name, producer, this.#rspCons, this.size);
     }
     this.#rspSeen = producer;
     return count;
@@ -236,7 +236,7 @@ export class BackRing {
     const count = (producer - this.#reqCons) >>> 0;
     // Stricter than RING_REQUEST_PROD_OVERFLOW: also catches a producer that moved backwards.
     if (count > this.size - this.unanswered) {
-      throw new RingOverflow(this.#name, producer, this.#reqCons, this.size);
+      overflow(this.#name, producer, this.#reqCons, this.size);
     }
     this.#reqSeen = producer;
     return count;
@@ -244,9 +244,7 @@ export class BackRing {
 
   /** Fills the next private response slot. RangeError if every request taken is answered. */
   respond(from: Uint32Array): void {
-    if (this.#rspProd === this.#reqCons) {
-      throw new RangeError(`${this.#name} ring: a response without a request`);
-    }
+    if (this.#rspProd === this.#reqCons) refuse(`${this.#name} ring: response without request`);
     this.#memory.write(SLOTS + (this.#rspProd & this.#mask) * this.#entry, from);
     this.#rspProd = (this.#rspProd + 1) >>> 0;
   }
@@ -271,6 +269,16 @@ export class BackRing {
 /** Whether `event` lies in (before, now], modulo 2^32. */
 function crossed(event: number, before: number, now: number): boolean {
   return (now - event) >>> 0 < (now - before) >>> 0;
+}
+
+// Throwing stands apart, so that the methods above stay small enough to be inlined.
+
+function refuse(why: string): never {
+  throw new RangeError(why);
+}
+
+function overflow(name: string, producer: number, consumer: number, size: number): never {
+  throw new RingOverflow(name, producer, consumer, size);
 }
 
 function checkedSize(layout: RingLayout, bytes: number): number {

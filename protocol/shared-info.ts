@@ -2,7 +2,7 @@
  * The page that every domain shares with Xen: pending and mask bits of its event channels, one
  * vcpu_info for each of the first 32 vCPUs, and the clock. Both sides use `offset` in place;
  * a struct copy of the whole page would tear.
- * @source xen/xen.h:642 (vcpu_time_info, vcpu_info, shared_info), arch-x86/xen.h:225
+ * @source xen/xen.h:643 (vcpu_time_info, vcpu_info, shared_info), arch-x86/xen.h:217
  */
 import { array, i8, i64n, pad, struct, type TypeOf, u8, u32, u64, u64n } from './layout.ts';
 import { Mfn, Pfn } from './units.ts';

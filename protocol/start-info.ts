@@ -1,7 +1,7 @@
 /**
  * The boot record of a paravirtual domain: RSI points at it when the kernel starts.
  * A hardware-assisted guest gets hvm_start_info instead (hvm-start-info.ts).
- * @source xen/xen.h:822
+ * @source xen/xen.h:828
  */
 import { chars, i64n, struct, type TypeOf, u32, u64n, union } from './layout.ts';
 import { Mfn, Pfn, Port, Va } from './units.ts';

@@ -1,7 +1,7 @@
 /**
  * Register state as Xen passes it: the frame that the iret hypercall pops, the register block, and
  * the whole context that VCPUOP_initialise starts a vCPU with.
- * @source arch-x86/xen-x86_64.h:124 (iret_context, cpu_user_regs), arch-x86/xen.h:163
+ * @source arch-x86/xen-x86_64.h:110 (iret_context), :162 (cpu_user_regs); arch-x86/xen.h:162
  */
 import { array, bytes, i64n, pad, struct, type TypeOf, u8, u16, u32, u64, u64n } from './layout.ts';
 import { Mfn } from './units.ts';

@@ -19,7 +19,7 @@ import {
 } from './layout.ts';
 import { Domid, Mfn, Va } from './units.ts';
 
-/** The newest interface that the headers describe. @source xen-compat.h:14 */
+/** The newest interface that the headers describe. @source xen-compat.h:13 */
 export const __XEN_LATEST_INTERFACE_VERSION__ = 0x00040e00;
 
 // Domain ids that name no ordinary domain. @source xen.h:562
@@ -107,7 +107,7 @@ export const VMASST_TYPE_architectural_iopl = 4;
 export const VMASST_TYPE_runstate_update_flag = 5;
 export const VMASST_TYPE_m2p_strict = 32;
 
-// Flat segments in the part of every GDT that belongs to Xen. @source xen-x86_64.h:30
+// Flat segments in the part of every GDT that belongs to Xen. @source xen-x86_64.h:29
 export const FLAT_RING3_CS32 = 0xe023;
 export const FLAT_RING3_CS64 = 0xe033;
 export const FLAT_RING3_DS32 = 0xe02b;
@@ -124,14 +124,14 @@ export const FIRST_RESERVED_GDT_PAGE = 14;
 export const FIRST_RESERVED_GDT_BYTE = 14 * 4096;
 export const FIRST_RESERVED_GDT_ENTRY = (14 * 4096) / 8;
 
-// Xen's share of every address space, as signed addresses. @source xen-x86_64.h:65
+// Xen's share of every address space, as signed addresses. @source xen-x86_64.h:56
 export const HYPERVISOR_VIRT_START = Va(-0x800000000000);
 export const HYPERVISOR_VIRT_END = Va(-0x780000000000);
 export const MACH2PHYS_VIRT_START = Va(-0x800000000000);
 export const MACH2PHYS_VIRT_END = Va(-0x7fc000000000);
 export const MACH2PHYS_NR_ENTRIES = 0x4000000000 / 8;
 
-// set_segment_base(which, base). @source xen-x86_64.h:86
+// set_segment_base(which, base). @source xen-x86_64.h:78
 export const SEGBASE_FS = 0;
 export const SEGBASE_GS_USER = 1;
 export const SEGBASE_GS_KERNEL = 2;
@@ -157,7 +157,7 @@ export const MulticallEntry = struct('multicall_entry', {
 });
 export type MulticallEntry = TypeOf<typeof MulticallEntry>;
 
-/** One virtual IDT gate; an entry with address 0 ends the table. @source arch-x86/xen.h:124 */
+/** One virtual IDT gate; an entry with address 0 ends the table. @source arch-x86/xen.h:140 */
 export const TrapInfo = struct('trap_info', {
   vector: u8,
   flags: u8, // bits 0-1: who may raise it by INT; bit 2: mask events on entry

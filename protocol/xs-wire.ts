@@ -46,7 +46,7 @@ export const XENSTORE_ERROR_COMM = 1;
 export const XENSTORE_ERROR_RINGIDX = 2;
 export const XENSTORE_ERROR_PROTO = 3;
 
-/** The errors that an XS_ERROR payload may name, with their numbers. @source xs_wire.h:79 */
+/** The errors that an XS_ERROR payload may name, with their numbers. @source xs_wire.h:57 */
 export const XSD_ERRORS: Readonly<Record<string, number>> = {
   EINVAL: errno.EINVAL,
   EACCES: errno.EACCES,

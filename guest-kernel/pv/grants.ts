@@ -7,8 +7,8 @@ import type { Cpu } from '../../machine/cpu.ts';
 import * as gt from '../../protocol/grant-table.ts';
 import { type Domid, Gref } from '../../protocol/units.ts';
 import { DOMID_SELF } from '../../protocol/xen.ts';
-import { SLOT_BYTES } from '../arguments.ts';
 import type { KernelSpace } from '../address-space.ts';
+import { SLOT_BYTES } from '../arguments.ts';
 import { GrantError } from '../errors.ts';
 import type { CopyEnd, CopySegment, GrantMapping, Grants } from '../kernel.ts';
 import { MAP_AREA } from '../layout.ts';
@@ -19,6 +19,8 @@ const ENTRIES_PER_FRAME = 4096 / gt.GrantEntryV1.size;
 /** Room for the table in the map area; Xen's own limit (64 by default) is met first. */
 const TABLE_PAGES = 512;
 const COPY_BATCH = Math.floor(SLOT_BYTES / gt.GnttabCopy.size);
+/** Where in an argument slot the list of table frames lies, behind the struct. */
+const LIST = 64;
 const IN_USE = gt.GTF_reading | gt.GTF_writing;
 const entry = gt.GrantEntryV1.offset;
 
@@ -67,7 +69,12 @@ export class PvGrants implements Grants {
     const va = this.#freePages.pop() ?? this.#newPage();
     const flags = gt.GNTMAP_host_map | (readonly ? gt.GNTMAP_readonly : 0);
     const arg = { hostAddr: va, flags, ref: gref, dom: domid };
-    const { status, handle } = this.#op('GNTTABOP_map_grant_ref', gt.GNTTABOP_map_grant_ref, gt.GnttabMapGrantRef, arg);
+    const { status, handle } = this.#op(
+      'GNTTABOP_map_grant_ref',
+      gt.GNTTABOP_map_grant_ref,
+      gt.GnttabMapGrantRef,
+      arg,
+    );
     if (status !== gt.GNTST_okay) {
       this.#freePages.push(va);
       throw new GrantError('GNTTABOP_map_grant_ref', status);
@@ -90,7 +97,8 @@ export class PvGrants implements Grants {
       const view = new DataView(bytes.buffer);
       for (const [i, segment] of part.entries()) this.#encode(view, i * size, segment);
       this.#xen.memory.grantTableOp('GNTTABOP_copy', gt.GNTTABOP_copy, bytes, part.length);
-      for (let i = 0; i < part.length; i++) statuses.push(view.getInt16(i * size + offset.status, true));
+      for (let i = 0; i < part.length; i++)
+        statuses.push(view.getInt16(i * size + offset.status, true));
     }
     return statuses;
   }
@@ -116,7 +124,12 @@ export class PvGrants implements Grants {
 
   #unmap(va: number, handle: number): void {
     const arg = { hostAddr: va, devBusAddr: 0, handle };
-    const { status } = this.#op('GNTTABOP_unmap_grant_ref', gt.GNTTABOP_unmap_grant_ref, gt.GnttabUnmapGrantRef, arg);
+    const { status } = this.#op(
+      'GNTTABOP_unmap_grant_ref',
+      gt.GNTTABOP_unmap_grant_ref,
+      gt.GnttabUnmapGrantRef,
+      arg,
+    );
     if (status !== gt.GNTST_okay) throw new GrantError('GNTTABOP_unmap_grant_ref', status);
     this.#freePages.push(va);
   }
@@ -130,11 +143,17 @@ export class PvGrants implements Grants {
   #grow(): void {
     const count = this.#frames + 1;
     const { slot } = this.#xen.arguments;
-    const list = slot + SLOT_BYTES / 8;
-    // The list of frames must fit behind the struct.
-    if (count > (SLOT_BYTES - SLOT_BYTES / 8) / 8) throw new GrantError('GNTTABOP_setup_table', gt.GNTST_general_error);
+    const list = slot + LIST;
+    if (count > (SLOT_BYTES - LIST) / 8) {
+      throw new GrantError('GNTTABOP_setup_table', gt.GNTST_no_space);
+    }
     const arg = { dom: DOMID_SELF, nrFrames: count, frameList: list };
-    const { status } = this.#op('GNTTABOP_setup_table', gt.GNTTABOP_setup_table, gt.GnttabSetupTable, arg);
+    const { status } = this.#op(
+      'GNTTABOP_setup_table',
+      gt.GNTTABOP_setup_table,
+      gt.GnttabSetupTable,
+      arg,
+    );
     if (status !== gt.GNTST_okay) throw new GrantError('GNTTABOP_setup_table', status);
     const mfn = this.#cpu.loadNumber(list + this.#frames * 8);
     this.#kernel.mapFrame(MAP_AREA + this.#frames * 4096, mfn, { write: true });
@@ -149,12 +168,12 @@ export class PvGrants implements Grants {
   }
 
   /** A grant operation on one struct; the hypercall's second argument is the struct, the third the count. */
-  #op<S extends typeof gt.GnttabMapGrantRef | typeof gt.GnttabUnmapGrantRef | typeof gt.GnttabSetupTable>(
-    call: string,
-    cmd: number,
-    struct: S,
-    value: Parameters<S['set']>[2],
-  ): ReturnType<S['get']> {
+  #op<
+    S extends
+      | typeof gt.GnttabMapGrantRef
+      | typeof gt.GnttabUnmapGrantRef
+      | typeof gt.GnttabSetupTable,
+  >(call: string, cmd: number, struct: S, value: Parameters<S['set']>[2]): ReturnType<S['get']> {
     const bytes = new Uint8Array(struct.size);
     const view = new DataView(bytes.buffer);
     struct.set(view, 0, value as never);

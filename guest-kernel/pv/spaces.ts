@@ -4,7 +4,10 @@
  * @source xen/xen.h (mmuext_op)
  */
 import {
-  MMUEXT_NEW_BASEPTR, MMUEXT_NEW_USER_BASEPTR, MMUEXT_PIN_L4_TABLE, MMUEXT_UNPIN_TABLE,
+  MMUEXT_NEW_BASEPTR,
+  MMUEXT_NEW_USER_BASEPTR,
+  MMUEXT_PIN_L4_TABLE,
+  MMUEXT_UNPIN_TABLE,
 } from '../../protocol/xen.ts';
 import { TableSpace } from '../address-space.ts';
 import type { AddressSpace } from '../kernel.ts';

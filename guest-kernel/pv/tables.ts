@@ -8,7 +8,15 @@ import { MACH2PHYS_VIRT_START, MMU_NORMAL_PT_UPDATE } from '../../protocol/xen.t
 import type { KernelSpace, TableWriter } from '../address-space.ts';
 import type { FrameAllocator } from '../kernel.ts';
 import {
-  entryHi, entryLo, PTE_A, PTE_D, PTE_NX_HI, PTE_P, PTE_RW, tableIndex, virt,
+  entryHi,
+  entryLo,
+  PTE_A,
+  PTE_D,
+  PTE_NX_HI,
+  PTE_P,
+  PTE_RW,
+  tableIndex,
+  virt,
 } from '../layout.ts';
 import type { Xen } from '../xen.ts';
 import { MMU_BATCH } from '../xen-memory.ts';

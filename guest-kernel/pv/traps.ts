@@ -9,7 +9,17 @@ import { __HYPERVISOR_iret } from '../../protocol/hypercalls.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../../protocol/shared-info.ts';
 import { VGCF_in_syscall } from '../../protocol/vcpu-context.ts';
 import {
-  hasErrorCode, R8, R9, R10, RAX, RDI, RDX, RSI, RSP, SYS_EXIT, VECTOR_PF,
+  hasErrorCode,
+  R8,
+  R9,
+  R10,
+  RAX,
+  RDI,
+  RDX,
+  RSI,
+  RSP,
+  SYS_EXIT,
+  VECTOR_PF,
 } from '../layout.ts';
 import type { TrapHandlers } from '../traps.ts';
 import type { Trap, Xen } from '../xen.ts';
@@ -46,8 +56,14 @@ export class PvTraps {
       dpl: vector === VECTOR_BP ? 3 : 0,
     }));
     xen.setTrapTable(traps);
-    xen.registerCallback(CALLBACKTYPE_event, xen.cpu.entry(() => this.#upcall()));
-    xen.registerCallback(CALLBACKTYPE_syscall, xen.cpu.entry(() => this.#syscall()));
+    xen.registerCallback(
+      CALLBACKTYPE_event,
+      xen.cpu.entry(() => this.#upcall()),
+    );
+    xen.registerCallback(
+      CALLBACKTYPE_syscall,
+      xen.cpu.entry(() => this.#syscall()),
+    );
   }
 
   #fault(vector: number): void {

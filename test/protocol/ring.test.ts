@@ -87,17 +87,15 @@ describe('a ring', () => {
   });
 
   it('reads the peer index once for a batch', () => {
-    const { memory, front, request } = twoEnds();
+    const { words, front, request } = twoEnds();
     let reads = 0;
-    const counting = Object.create(memory, {
-      get32: {
-        value: (offset: number) => {
-          if (offset === 0) reads++;
-          return memory.get32(offset);
-        },
-      },
-    }) as ArrayRingMemory;
-    const back = new BackRing(counting, BLKIF_RING);
+    class CountingMemory extends ArrayRingMemory {
+      override get32(offset: number): number {
+        if (offset === REQ_PROD) reads++;
+        return super.get32(offset);
+      }
+    }
+    const back = new BackRing(new CountingMemory(words), BLKIF_RING);
     for (let i = 0; i < 8; i++) front.request(request);
     front.push();
     for (let i = 0; i < 8; i++) expect(back.request(request)).toBe(true);

@@ -79,6 +79,8 @@ export class Recorder implements Underneath, Dispatcher {
   }
 
   pick(): Processor | undefined {
+    const pcpu = this.machine.pcpus[0]!;
+    pcpu.horizon = Math.min(this.machine.timeline.next, this.machine.limit);
     return this.finished ? undefined : this.processor;
   }
 

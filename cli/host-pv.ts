@@ -1,0 +1,96 @@
+/**
+ * Mode `pv`: the kernel as a deprivileged domain, served by domain 0, which alone reaches the machine's devices. What
+ * came before the guest's first instruction, domain 0's own boot, is not billed.
+ */
+import { Domain0 } from '../drivers/domain0.ts';
+import type { Domain } from '../hypervisor/domain.ts';
+import { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { Account } from '../machine/account.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Platform } from '../machine/platform.ts';
+import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
+import type { Billed } from './bill.ts';
+import { type Composition, type Ending, endOf, framesOf, newMachine, until } from './composition.ts';
+import { GUEST } from './job.ts';
+import { DISK_NAMES } from './options.ts';
+import { physicalMemory } from './physical-memory.ts';
+import { DOMAIN0 } from './result.ts';
+
+const DOMAIN0_BYTES = 16 << 20;
+const DOMAIN0_NAME = 'domain 0';
+
+export const runPv = async (request: Composition): Promise<Ending> => {
+  const { machine, xen } = buildHost(request);
+  const service = new Domain0({ onConsole: (_domid, bytes) => request.say(GUEST, bytes) });
+  const domain0 = xen.create({
+    ...{ name: DOMAIN0_NAME, kind: 'pv', guest: service.guest, memoryBytes: DOMAIN0_BYTES },
+    privileged: true,
+  });
+  xen.unpause(domain0);
+  await settle(machine, xen, domain0);
+
+  const guest = createGuest(xen, service, request);
+  await settle(machine, xen, domain0);
+
+  const accounts = [domain0.account, guest.account, machine.idleAccount] as const;
+  for (const account of accounts) account.reset();
+  machine.limit = machine.now + request.limit;
+  request.onGuest?.((why) => xen.crash(guest, why));
+  xen.unpause(guest);
+  const ran = await machine.run(until(xen, () => guest.end !== undefined));
+
+  const [servant, own, idle] = accounts.map(copyOf) as [Account, Account, Account];
+  // Domain 0 may not have fetched the guest's last words yet.
+  machine.limit = Number.POSITIVE_INFINITY;
+  if (ran === 'finished') await settle(machine, xen, domain0);
+  const parts: Billed[] = [
+    { prefix: '', accounts: [own, idle] },
+    { prefix: DOMAIN0, accounts: [servant] },
+  ];
+  return { ...endOf(guest, ran), causes: machine.causes.names, parts };
+};
+
+const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } => {
+  const guestFrames = framesOf(request.memoryBytes);
+  const frames = guestFrames + framesOf(DOMAIN0_BYTES) + framesBeside(guestFrames);
+  const machine = newMachine(request, frames, request.vcpus + 1);
+  const platform = new Platform({
+    ...{ timeline: machine.timeline, preset: machine.preset, bus: machine.bus },
+    ...{ dma: physicalMemory(machine.memory), disks: request.disks, serial: () => {} },
+    intr: () => machine.pcpus[0]!.limitHorizon(0),
+    powerOff: () => {},
+  });
+  const xen = new Hypervisor(machine, {
+    consoleIo: (_domid, bytes) => request.say(DOMAIN0_NAME, bytes),
+    platform,
+  });
+  return { machine, xen };
+};
+
+/** Frames for what the hypervisor keeps beside the domains' memory: the M2P table, shared pages. */
+const framesBeside = (guestFrames: number): number => 256 + Math.ceil(guestFrames / 256);
+
+/** Create the guest, paused, and have domain 0 serve it. */
+const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): Domain => {
+  const { memoryBytes, vcpus } = request;
+  const guest = xen.create({ name: GUEST, kind: 'pv', guest: request.guest, memoryBytes, vcpus });
+  const disks = request.disks.flatMap((store, drive) =>
+    store ? [{ name: DISK_NAMES[drive]!, drive, readOnly: store.readOnly }] : [],
+  );
+  service.introduce({ domid: guest.id, name: GUEST, memoryBytes, vcpus, ...guest.boot, disks });
+  xen.sendGlobalVirq(VIRQ_DOM_EXC);
+  return guest;
+};
+
+/** Run until domain 0 has nothing left to do. */
+const settle = async (machine: Machine, xen: Hypervisor, domain0: Domain): Promise<void> => {
+  await machine.run(until(xen, () => domain0.end !== undefined));
+  if (domain0.end) throw new Error(`domain 0 ended: ${domain0.end.why}`);
+};
+
+const copyOf = (account: Account): Account => {
+  const copy = new Account();
+  copy.cycles.set(account.cycles);
+  copy.count.set(account.count);
+  return copy;
+};
