@@ -8,7 +8,6 @@ import type { Preset } from '../machine/costs.ts';
 import type { Guest } from '../machine/cpu.ts';
 import { Machine, type RunEnd } from '../machine/machine.ts';
 import type { TraceRecord } from '../machine/trace.ts';
-import type { Dispatcher } from '../machine/underneath.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Billed } from './bill.ts';
 import type { Outcome } from './result.ts';
@@ -52,15 +51,6 @@ export const newMachine = (request: RunRequest, frames: number, vcpus: number): 
   if (request.clocks) shareClocks(machine, request.clocks);
   return machine;
 };
-
-/** `below`, but finished as soon as `done` says so. */
-export const until = (below: Dispatcher, done: () => boolean): Dispatcher => ({
-  pick: (pcpu) => below.pick(pcpu),
-  rest: (pcpu, processor) => below.rest(pcpu, processor),
-  get finished() {
-    return done();
-  },
-});
 
 /** How `domain` ended, or why its machine stopped before it did. */
 export const endOf = (domain: Domain, ran: RunEnd): Pick<Ending, 'outcome' | 'why'> => {

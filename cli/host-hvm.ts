@@ -1,6 +1,13 @@
 /** Mode `hvm`: the same bare kernel under the hypervisor, in VMX non-root mode with EPT and emulated devices. */
 import { Hypervisor } from '../hypervisor/hypervisor.ts';
-import { type Composition, type Ending, endOf, framesOf, newMachine, SerialSink, until } from './composition.ts';
+import {
+  type Composition,
+  type Ending,
+  endOf,
+  framesOf,
+  newMachine,
+  SerialSink,
+} from './composition.ts';
 import { GUEST } from './job.ts';
 
 /** Frames for what the hypervisor keeps beside the guest's memory: EPT tables. */
@@ -20,7 +27,7 @@ export const runHvm = async (request: Composition): Promise<Ending> => {
   machine.limit = request.limit;
   request.onGuest?.((why) => xen.crash(domain, why));
   xen.unpause(domain);
-  const ran = await machine.run(until(xen, () => domain.end !== undefined));
+  const ran = await machine.run(xen);
   serial.flush();
   const parts = [{ prefix: '' as const, accounts: [domain.account, machine.idleAccount] }];
   return { ...endOf(domain, ran), causes: machine.causes.names, parts };

@@ -10,7 +10,7 @@ import type { Machine } from '../machine/machine.ts';
 import { Platform } from '../machine/platform.ts';
 import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import type { Billed } from './bill.ts';
-import { type Composition, type Ending, endOf, framesOf, newMachine, until } from './composition.ts';
+import { type Composition, type Ending, endOf, framesOf, newMachine } from './composition.ts';
 import { GUEST } from './job.ts';
 import { DISK_NAMES } from './options.ts';
 import { physicalMemory } from './physical-memory.ts';
@@ -37,7 +37,8 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   machine.limit = machine.now + request.limit;
   request.onGuest?.((why) => xen.crash(guest, why));
   xen.unpause(guest);
-  const ran = await machine.run(until(xen, () => guest.end !== undefined));
+  xen.finishWhen = () => guest.end !== undefined;
+  const ran = await machine.run(xen);
 
   const [servant, own, idle] = accounts.map(copyOf) as [Account, Account, Account];
   // Domain 0 may not have fetched the guest's last words yet.
@@ -57,10 +58,10 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
   const platform = new Platform({
     ...{ timeline: machine.timeline, preset: machine.preset, bus: machine.bus },
     ...{ dma: physicalMemory(machine.memory), disks: request.disks, serial: () => {} },
-    intr: () => machine.pcpus[0]!.limitHorizon(0),
+    intr: () => xen.interrupt(),
     powerOff: () => {},
   });
-  const xen = new Hypervisor(machine, {
+  const xen: Hypervisor = new Hypervisor(machine, {
     consoleIo: (_domid, bytes) => request.say(DOMAIN0_NAME, bytes),
     platform,
   });
@@ -84,7 +85,8 @@ const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): D
 
 /** Run until domain 0 has nothing left to do. */
 const settle = async (machine: Machine, xen: Hypervisor, domain0: Domain): Promise<void> => {
-  await machine.run(until(xen, () => domain0.end !== undefined));
+  xen.finishWhen = () => domain0.end !== undefined;
+  await machine.run(xen);
   if (domain0.end) throw new Error(`domain 0 ended: ${domain0.end.why}`);
 };
 

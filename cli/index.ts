@@ -1,11 +1,19 @@
 /**
  * The whole machine in one call, for programs: run a kernel in a mode and get what the `hospes` command reports.
  */
-export { presetNames } from './options.ts';
+
 export type { RunRequest } from './composition.ts';
 export { runMode } from './host.ts';
 export { HostFile } from './host-file.ts';
+export { presetNames } from './options.ts';
 export { Overlay } from './overlay.ts';
 export { reportTable } from './report.ts';
-export { type CauseLine, type Comparison, MODES, type Mode, type ModeResult, type Outcome } from './result.ts';
+export {
+  type CauseLine,
+  type Comparison,
+  MODES,
+  type Mode,
+  type ModeResult,
+  type Outcome,
+} from './result.ts';
 export { readTrace, TraceWriter, traceJson, traceLine } from './trace-file.ts';

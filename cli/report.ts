@@ -67,7 +67,7 @@ const render = (modes: readonly ModeResult[], rows: readonly Row[], scale: Scale
   });
   const native = modes.find(({ mode }) => mode === 'native');
   table.addRow(cellsOf('outcome', modes, (mode) => mode.outcome));
-  table.addRow(cellsOf('ratio to native', modes, (mode) => ratio(mode, native)));
+  if (native) table.addRow(cellsOf('ratio to native', modes, (mode) => ratio(mode, native)));
   table.addRow(
     cellsOf('total cycles', modes, (mode) => scale.cycles(mode.cycles)),
     {
@@ -97,8 +97,8 @@ const cellsOf = (
   ...Object.fromEntries(modes.map((mode) => [mode.mode, cell(mode)])),
 });
 
-const ratio = (mode: ModeResult, native: ModeResult | undefined): string =>
-  native && native.cycles > 0 ? (mode.cycles / native.cycles).toFixed(2) : '';
+const ratio = (mode: ModeResult, native: ModeResult): string =>
+  native.cycles > 0 ? (mode.cycles / native.cycles).toFixed(2) : '';
 
 const rowsOf = (modes: readonly ModeResult[]): Row[] => {
   const causes = [...new Set(modes.flatMap((mode) => mode.causes.map((line) => line.cause)))];

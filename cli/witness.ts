@@ -1,15 +1,17 @@
 /**
  * A witness of a kernel's own failures: remembers the error that ended it, so that a report can name the place in
- * the kernel's file, and sees promises that it left rejected, which no processor can see.
+ * the kernel's file, and learns of promises that it left rejected, which no processor can see.
  */
 import type { Guest } from '../machine/cpu.ts';
+import { HALTED } from '../machine/script-control.ts';
 import { placeOf } from './load-kernel.ts';
 import type { ModeResult } from './result.ts';
 
 export class Witness {
   /** The kernel, to be run in place of the original. */
   readonly guest: Guest;
-  #last: Error | undefined;
+  #error: Error | undefined;
+  #rejected: string | undefined;
   #crash: ((why: string) => void) | undefined;
 
   constructor(guest: Guest) {
@@ -17,32 +19,35 @@ export class Witness {
       try {
         await guest(cpu, boot);
       } catch (error) {
-        if (error instanceof Error) this.#last = error;
+        if (error instanceof Error && error !== HALTED) this.#error = error;
         throw error;
       }
     };
   }
 
-  /** From now until `done`, a promise left rejected crashes the guest by `crash`. */
+  /** How to crash the guest from now on. */
   readonly attach = (crash: (why: string) => void): void => {
     this.#crash = crash;
-    process.on('unhandledRejection', this.#rejected);
   };
 
-  done(): void {
-    process.off('unhandledRejection', this.#rejected);
-  }
-
-  /** `result` with the place of the error in `file`, if an error that we saw ended the guest. */
-  locate(result: ModeResult, file: string): ModeResult {
-    const { why } = result;
-    if (!this.#last || why === undefined || !why.includes(this.#last.message)) return result;
-    return { ...result, why: `${why}${placeOf(this.#last, file)}` };
-  }
-
-  readonly #rejected = (error: unknown): void => {
-    if (error instanceof Error) this.#last = error;
+  /** Nobody handled a promise that was rejected with `error`. Code of a stopped vCPU ends so, rightly. */
+  rejected(error: unknown): void {
+    if (error === HALTED) return;
+    if (error instanceof Error) this.#error = error;
     const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    this.#crash?.(`its kernel left a promise rejected: ${said}`);
-  };
+    this.#rejected ??= `its kernel left a promise rejected: ${said}`;
+    this.#crash?.(this.#rejected);
+  }
+
+  /** `result` as it must be reported, with the place of the error in `file`; call it once the host's event loop has turned. */
+  correct(result: ModeResult, file: string): ModeResult {
+    // A kernel whose promise was rejected waits for ever; the host learns why only after its turn.
+    const crashed = result.outcome === 'hang' && this.#rejected !== undefined;
+    const known: ModeResult = crashed
+      ? { ...result, outcome: 'crash', why: this.#rejected! }
+      : result;
+    if (!this.#error || known.why === undefined || !known.why.includes(this.#error.message))
+      return known;
+    return { ...known, why: `${known.why}${placeOf(this.#error, file)}` };
+  }
 }

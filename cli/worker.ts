@@ -2,6 +2,7 @@
  * The worker thread: loads the kernel and does the job's runs one after the other, reporting as it goes. It may
  * be terminated at any instant by the watchdog (supervise.ts).
  */
+import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Guest } from '../machine/cpu.ts';
 import { DEFAULT_PRESET, presetNamed } from '../machine/presets.ts';
@@ -14,6 +15,13 @@ import type { ModeResult } from './result.ts';
 import { TraceWriter } from './trace-file.ts';
 import { UsageError } from './usage-error.ts';
 import { Witness } from './witness.ts';
+
+/** Who is told of promises that a kernel left rejected. */
+let current: Witness | undefined;
+process.on('unhandledRejection', (error) => {
+  if (!current) throw error;
+  current.rejected(error);
+});
 
 const report = (message: Report): void => parentPort?.postMessage(message);
 
@@ -39,20 +47,25 @@ const runOnce = async (
   const header = { kernel: job.kernel, preset: run.preset, mode: run.mode };
   const trace = job.trace === undefined ? undefined : new TraceWriter(job.trace, header);
   const witness = new Witness(guest);
+  current = witness;
   try {
     const result = await runMode(run.mode, {
-      ...{ guest: witness.guest, preset: presetNamed(run.preset) ?? DEFAULT_PRESET, memoryBytes: job.memoryBytes },
+      ...{
+        guest: witness.guest,
+        preset: presetNamed(run.preset) ?? DEFAULT_PRESET,
+        memoryBytes: job.memoryBytes,
+      },
       ...{ vcpus: job.vcpus, disks, limit: job.limit, clocks, onGuest: witness.attach },
       ...(trace ? { trace: (record: TraceRecord) => trace.write(record) } : {}),
       onConsole: (speaker, bytes) => report({ kind: 'console', speaker, bytes }),
     });
-    return witness.locate(result, job.kernel);
+    await setImmediate();
+    return witness.correct(result, job.kernel);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const sentence = `mode ${run.mode} cannot start: ${error.message}; give another --memory`;
     throw new UsageError(sentence, { cause: error });
   } finally {
-    witness.done();
     trace?.close();
   }
 };

@@ -28,7 +28,7 @@ import {
   XEN_IO_PROTO_ABI_X86_64,
 } from '../protocol/blkif.ts';
 import { BackRing } from '../protocol/ring.ts';
-import { Domid, Gref, Port } from '../protocol/units.ts';
+import { type Domid, Gref, Port } from '../protocol/units.ts';
 import { DiskError, type Drive, Lock, type Piece, SECTOR } from './disk.ts';
 import type { RingKernel } from './ring-kernel.ts';
 import { Worker } from './worker.ts';
@@ -137,11 +137,7 @@ export class BlkBack implements XenbusDriver {
   #connection: Connection | undefined;
 
   /** `fail` is called if the front end breaks the protocol. */
-  constructor(
-    kernel: RingKernel,
-    disk: ServedDisk,
-    fail: (why: unknown) => void,
-  ) {
+  constructor(kernel: RingKernel, disk: ServedDisk, fail: (why: unknown) => void) {
     this.#kernel = kernel;
     this.#disk = disk;
     this.#fail = fail;

@@ -89,7 +89,7 @@ export class DriveDisk implements Disk {
   readonly #kernel: Kernel;
   readonly #drive: Drive;
   readonly #lock = new Lock();
-  #pages: number[] = [];
+  readonly #pages: number[] = [];
 
   constructor(kernel: Kernel, name: string, drive: Drive) {
     this.#kernel = kernel;
@@ -138,8 +138,9 @@ export class DriveDisk implements Disk {
   #pieces(bytes: number): Piece[] {
     const pieces: Piece[] = [];
     for (let at = 0; at < bytes; at += 4096) {
-      const pfn = (this.#pages[at / 4096] ??= this.#kernel.frames.alloc());
-      pieces.push({ pfn, offset: 0, length: Math.min(4096, bytes - at) });
+      const n = at / 4096;
+      this.#pages[n] ??= this.#kernel.frames.alloc();
+      pieces.push({ pfn: this.#pages[n], offset: 0, length: Math.min(4096, bytes - at) });
     }
     return pieces;
   }

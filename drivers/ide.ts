@@ -138,24 +138,13 @@ class IdeChannel {
   }
 
   identify(unit: number): Promise<IdeDrive | undefined> {
+    const { cpu } = this.#kernel;
+    const { control } = this.#ports;
     return this.#lock.run(async () => {
-      const { cpu, frames } = this.#kernel;
-      const { base, control } = this.#ports;
       cpu.out8(control, 2); // no interrupts while we poll
-      cpu.out8(base + DEVICE, 0xa0 | (unit << 4));
-      const floating = cpu.in8(base + STATUS);
-      if (floating === 0 || floating === 0xff) return undefined;
-      cpu.out8(base + COMMAND, IDENTIFY);
-      const status = await this.#settled();
-      if (status === undefined || (status & (ERR | DRQ)) !== DRQ) return undefined;
-      const pfn = frames.alloc();
-      const va = this.#kernel.virt(pfn);
-      cpu.insw(base + DATA, va, SECTOR / 2);
-      const identity = new Uint8Array(SECTOR);
-      cpu.loadBytes(va, identity);
-      frames.free(pfn);
+      const identity = await this.#identity(unit);
       cpu.out8(control, 0);
-      return new IdeDrive(this, unit, new Uint16Array(identity.buffer));
+      return identity && new IdeDrive(this, unit, identity);
     });
   }
 
@@ -173,6 +162,25 @@ class IdeChannel {
     });
   }
 
+  async #identity(unit: number): Promise<Uint16Array | undefined> {
+    const { cpu, frames } = this.#kernel;
+    const { base } = this.#ports;
+    cpu.out8(base + DEVICE, 0xa0 | (unit << 4));
+    const floating = cpu.in8(base + STATUS);
+    if (floating === 0 || floating === 0xff) return undefined;
+    cpu.out8(base + COMMAND, IDENTIFY);
+    const status = await this.#settled();
+    if (status === undefined || (status & (ERR | DRQ)) !== DRQ) return undefined;
+    const pfn = frames.alloc();
+    const va = this.#kernel.virt(pfn);
+    cpu.insw(base + DATA, va, SECTOR / 2);
+    const identity = new Uint8Array(SECTOR);
+    cpu.loadBytes(va, identity);
+    frames.free(pfn);
+    cpu.in8(base + STATUS); // takes back the interrupt that we did not want
+    return new Uint16Array(identity.buffer);
+  }
+
   async #byDma(drive: IdeDrive, unit: number, write: boolean, sector: number, pieces: Piece[]) {
     const { cpu } = this.#kernel;
     const { busMaster } = this.#ports;
@@ -187,7 +195,8 @@ class IdeChannel {
     await this.#finished(done, drive, operation, sector).finally(() => {
       cpu.out8(busMaster + BM_COMMAND, 0);
     });
-    if (cpu.in8(busMaster + BM_STATUS) & BM_ERROR) throw new DiskError(drive.name, operation, sector, 'DMA failed');
+    if (cpu.in8(busMaster + BM_STATUS) & BM_ERROR)
+      throw new DiskError(drive.name, operation, sector, 'DMA failed');
   }
 
   async #byPio(drive: IdeDrive, unit: number, write: boolean, sector: number, pieces: Piece[]) {

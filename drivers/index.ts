@@ -2,7 +2,7 @@
  * Drivers: split ones for paravirtual kernels, plain ones for bare kernels, and domain 0, which serves.
  * A kernel file needs only `defineKernel`.
  */
-export { BackingDrive, BlkBack, serve, type ServedDisk } from './blk-back.ts';
+export { BackingDrive, BlkBack, type ServedDisk, serve } from './blk-back.ts';
 export { BlkFront } from './blk-front.ts';
 export type { Console } from './console.ts';
 export { ConsoleBack } from './console-back.ts';

@@ -45,7 +45,8 @@ function withDevices(kernel: Kernel): Machine {
     const names = all.map((candidate) => candidate.name).join(', ');
     throw new RangeError(`there is no disk ${name}; there is ${names || 'none'}`);
   };
-  const console = kernel.arch === 'pv' ? ringConsole(kernel) : new UartConsole(kernel.cpu, irqOf(kernel));
+  const console =
+    kernel.arch === 'pv' ? ringConsole(kernel) : new UartConsole(kernel.cpu, irqOf(kernel));
   return Object.assign(kernel, { console, disks, disk });
 }
 

@@ -4,7 +4,7 @@
  * which stands for all that follow.
  * @source docs/misc/xenstore.txt (WATCH: an event says "look again")
  */
-import { type XsMessage, XS_WATCH_EVENT } from '../protocol/xs-wire.ts';
+import { XS_WATCH_EVENT, type XsMessage } from '../protocol/xs-wire.ts';
 import { latin1 } from './store-text.ts';
 import type { Asker, StoreTransaction } from './store-tree.ts';
 import type { Watch, WatchOwner } from './store-watches.ts';

@@ -9,10 +9,10 @@ import { XS_ERROR, XS_TRANSACTION_END, type XsMessage } from '../protocol/xs-wir
 import type { StoreClient } from './store-client.ts';
 import {
   type StoreDomains,
-  storeHandlers,
   type StoreQuota,
   type StoreRequest,
   type StoreState,
+  storeHandlers,
 } from './store-requests.ts';
 import { latin1 } from './store-text.ts';
 import { type Asker, removeNode, StoreError, StoreTree } from './store-tree.ts';

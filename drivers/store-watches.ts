@@ -29,12 +29,7 @@ export class Watches {
   readonly #at = new Map<string, Set<Watch>>();
 
   /** Registers it and returns how to fire it for the first time; undefined if the owner has it already. */
-  add(
-    owner: WatchOwner,
-    path: string,
-    given: string,
-    token: string,
-  ): (() => void) | undefined {
+  add(owner: WatchOwner, path: string, given: string, token: string): (() => void) | undefined {
     const key = keyOf(path, token);
     if (owner.watches.has(key)) return undefined;
     const watch: Watch = { owner, path, given, token, summed: false };

@@ -70,7 +70,11 @@ export class Toolstack {
   /** Removes everything that `introduce` and the domain made, and fires @releaseDomain. */
   release(domid: number): void {
     this.#ask(XS_RELEASE, `${domid}`);
-    for (const path of [`/local/domain/${domid}`, `/local/domain/0/backend/vbd/${domid}`, `/vm/${domid}`]) {
+    for (const path of [
+      `/local/domain/${domid}`,
+      `/local/domain/0/backend/vbd/${domid}`,
+      `/vm/${domid}`,
+    ]) {
       this.#attempt(XS_RM, path);
     }
     this.#server.forgetDomain(domid);

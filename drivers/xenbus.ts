@@ -100,16 +100,11 @@ export class Xenbus {
   #state = XenbusStateInitialising;
   #watch: Subscription | undefined;
   #closing = false;
+  #stopped = false;
   #failure: string | undefined;
 
   /** `own` and `peer` are the two ends' directories. */
-  constructor(
-    store: Xenstore,
-    role: XenbusRole,
-    own: string,
-    peer: string,
-    driver: XenbusDriver,
-  ) {
+  constructor(store: Xenstore, role: XenbusRole, own: string, peer: string, driver: XenbusDriver) {
     this.#store = store;
     this.#role = role;
     this.#own = own;
@@ -130,8 +125,10 @@ export class Xenbus {
   async open(): Promise<void> {
     if (this.#watch && this.#state !== XenbusStateClosed) return;
     this.#closing = false;
+    this.#stopped = false;
     this.#state = XenbusStateInitialising;
     await this.#store.write(`${this.#own}/state`, `${this.#state}`);
+    if (this.#stopped) return;
     this.#watch ??= this.#store.watch(`${this.#peer}/state`).subscribe(() => this.#worker.kick());
     this.#worker.kick();
   }
@@ -157,6 +154,7 @@ export class Xenbus {
 
   /** Stops at once and leaves the store as it is, e.g. because the device is being removed. */
   stop(): void {
+    this.#stopped = true;
     this.#watch?.unsubscribe();
     this.#watch = undefined;
     this.#driver.disconnect();
@@ -222,7 +220,8 @@ export class Xenbus {
     const over = state === XenbusStateClosed || state === XenbusStateClosing;
     for (const waiter of this.#waiting.splice(0)) {
       if (waiter.state === state) waiter.resolve();
-      else if (over && waiter.state !== XenbusStateClosed) waiter.reject(new Error(`${this.#own} closed`));
+      else if (over && waiter.state !== XenbusStateClosed)
+        waiter.reject(new Error(`${this.#own} closed`));
       else this.#waiting.push(waiter);
     }
   }

@@ -9,6 +9,8 @@ interface Run {
   readonly code: () => void;
   /** RIP of the kernel code that waits. */
   readonly here: number;
+  /** It made the exit system call: what is thrown through it afterwards is its being abandoned. */
+  ended: boolean;
   failed: boolean;
   error: unknown;
 }
@@ -27,7 +29,7 @@ export abstract class UserMode {
   run(code: () => void): void {
     const { cpu } = this;
     const outer = this.#run;
-    const run: Run = { code, here: cpu.here(), failed: false, error: undefined };
+    const run: Run = { code, here: cpu.here(), ended: false, failed: false, error: undefined };
     const sp = cpu.reg(RSP);
     this.#run = run;
     const restore = this.enter(this.#entry, sp);
@@ -41,6 +43,7 @@ export abstract class UserMode {
   exit(): void {
     const run = this.#run;
     if (!run) throw new Error('exit from user mode while nobody waits for it');
+    run.ended = true;
     this.cpu.jump(run.here);
   }
 
@@ -52,8 +55,10 @@ export abstract class UserMode {
     try {
       run.code();
     } catch (error) {
-      run.failed = true;
-      run.error = error;
+      if (!run.ended) {
+        run.failed = true;
+        run.error = error;
+      }
     }
     this.cpu.syscall(SYS_EXIT);
   }

@@ -271,7 +271,7 @@ export class Xen {
     this.check('vm_assist', this.cpu.syscall(nr.__HYPERVISOR_vm_assist, cmd, type));
   }
 
-  /** @errors EPERM in an unprivileged domain. */
+  /** @errors EINVAL above 3. */
   setIopl(iopl: number): void {
     this.op(
       'PHYSDEVOP_set_iopl',

@@ -1,6 +1,6 @@
 /**
- * Roots: the L4 tables that a PV vCPU walks in kernel and in user mode. Each root holds a type reference, so it stays a
- * validated L4 as long as it is loaded.
+ * What a PV vCPU has loaded: the L4 tables that it walks in kernel and in user mode, and its descriptor table. Each
+ * holds type references, so it stays what it was validated as while it is loaded.
  */
 import { CR3 } from '../machine/vcpu.ts';
 import { EINVAL } from '../protocol/errno.ts';
@@ -40,10 +40,16 @@ export const newUserBaseptr = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): num
   return 0;
 };
 
+/** Load a descriptor table of these frames; none unloads it. @errors -EINVAL for a frame that cannot be one: the old table stays */
+export const setGdtFrames = (xen: Hypervisor, vcpu: XenVcpu, mfns: readonly number[]): number => {
+  const result = vcpu.domain.memory.loadGdt(vcpu, mfns);
+  return result === 0 ? 0 : xen.refuse(vcpu, -result, xen.frames.rule);
+};
+
 const getRoot = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): number => {
-  if (!xen.frames.belongs(mfn, vcpu.domain.id)) {
-    xen.frames.rule = 'the root is not a frame of the domain';
-    return -EINVAL;
-  }
-  return xen.frames.getType(mfn, vcpu.domain, TYPE_L4);
+  const { frames } = xen;
+  const own = frames.belongs(mfn, vcpu.domain.id);
+  const result = own ? frames.getType(mfn, vcpu.domain, TYPE_L4) : -EINVAL;
+  if (result === 0) return 0;
+  return xen.refuse(vcpu, -result, own ? frames.rule : 'the root is not a frame of the domain', { mfn });
 };

@@ -9,7 +9,7 @@ import type { FrameOwner, FrameTable } from './frames.ts';
 import { FRAME_ALLOCATED, FRAME_PINNED, FRAME_SHARED, TYPE_SEG_DESC } from './page-types.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-const NO_FRAMES = new Uint32Array(0);
+const NO_FRAMES: readonly number[] = [];
 
 export class DomainMemory implements FrameOwner {
   readonly id: number;
@@ -26,7 +26,7 @@ export class DomainMemory implements FrameOwner {
   readonly #domain: Domain;
   readonly #mmu: Mmu;
   /** Frames of each vCPU's descriptor table, typed seg_desc while it is loaded. */
-  readonly #gdt = new Map<XenVcpu, Uint32Array>();
+  readonly #gdt = new Map<XenVcpu, readonly number[]>();
 
   /** @throws RangeError when there is no memory for the guest-physical map. */
   constructor(frames: FrameTable, mmu: Mmu, domain: Domain, maxPages: number) {
@@ -72,7 +72,7 @@ export class DomainMemory implements FrameOwner {
   }
 
   /** Load a descriptor table of these frames (none: unload), each becoming seg_desc. @errors -EINVAL: then the old one stays */
-  setGdtFrames(vcpu: XenVcpu, mfns: Uint32Array): number {
+  loadGdt(vcpu: XenVcpu, mfns: readonly number[]): number {
     const { frames } = this;
     for (let i = 0; i < mfns.length; i++) {
       const result = frames.getType(mfns[i]!, this, TYPE_SEG_DESC);
@@ -110,7 +110,7 @@ export class DomainMemory implements FrameOwner {
   }
 
   #dropVcpu(vcpu: XenVcpu): void {
-    this.setGdtFrames(vcpu, NO_FRAMES);
+    this.loadGdt(vcpu, NO_FRAMES);
     const { kernelRoot, userRoot } = vcpu;
     vcpu.kernelRoot = 0;
     vcpu.userRoot = 0;

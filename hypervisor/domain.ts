@@ -56,6 +56,8 @@ export class Domain {
   hvm: HvmDomain | undefined;
   /** `destroy` was asked for while one of its vCPUs was on a CPU: it happens when that comes to rest. */
   doomed = false;
+  /** Whoever waits for its end has been told. */
+  told = false;
 
   constructor(id: number, kind: DomainKind, name: string, privileged: boolean) {
     this.id = id;

@@ -35,17 +35,13 @@ export class EventTable {
   open = 0;
   readonly #words: Uint32Array;
   readonly #channels: Channel[] = [];
-  #shared = 0;
+  /** Byte offset of the domain's shared_info in the host's memory. */
+  sharedInfo = 0;
   /** No port below it is free. */
   #firstFree = 1;
 
   constructor(memory: Memory) {
     this.#words = memory.u32;
-  }
-
-  /** Byte offset of the domain's shared_info in the host's memory. */
-  attach(sharedInfo: number): void {
-    this.#shared = sharedInfo;
   }
 
   /** The channel at `port`, which may be closed; undefined for a port that does not exist. */
@@ -110,7 +106,7 @@ export class EventTable {
   }
 
   #word(array: number, port: number): number {
-    return ((this.#shared + array) >>> 2) + (port >>> 5);
+    return ((this.sharedInfo + array) >>> 2) + (port >>> 5);
   }
 
   #grow(): void {

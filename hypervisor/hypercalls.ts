@@ -25,7 +25,7 @@ import {
   fpuTaskswitch, getDebugreg, setDebugreg, setGdt, setSegmentBase, updateDescriptor,
 } from './segments.ts';
 import { setTimerOp } from './timers.ts';
-import { updateVaMapping } from './update-va-mapping.ts';
+import { updateVaMapping, updateVaMappingOtherdomain } from './update-va-mapping.ts';
 import { vcpuOp } from './vcpu-op.ts';
 import { xenVersion } from './xen-version.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
@@ -74,6 +74,7 @@ both(nr.__HYPERVISOR_xen_version, 2, xenVersion);
 both(nr.__HYPERVISOR_console_io, 3, consoleIo);
 both(nr.__HYPERVISOR_grant_table_op, 3, grantTableOp);
 pv(nr.__HYPERVISOR_vm_assist, 2, vmAssist);
+pv(nr.__HYPERVISOR_update_va_mapping_otherdomain, 4, updateVaMappingOtherdomain);
 pv(nr.__HYPERVISOR_iret, 0, iret);
 both(nr.__HYPERVISOR_vcpu_op, 3, vcpuOp);
 pv(nr.__HYPERVISOR_set_segment_base, 2, setSegmentBase);

@@ -4,7 +4,6 @@
  * @source xen/memory.h
  */
 import { EFAULT, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
-import { struct, u32, u64n } from '../protocol/layout.ts';
 import * as abi from '../protocol/memory.ts';
 import { ArchSharedInfo, SharedInfo } from '../protocol/shared-info.ts';
 import { Mfn, Va } from '../protocol/units.ts';
@@ -57,8 +56,9 @@ const maximumReservation = ask((_xen, domain) => domain.memory.maxPages);
 /** PV: what the domain itself says in its shared_info. */
 const maximumGpfn = ask((xen, domain) => {
   if (domain.kind === 'hvm') return domain.memory.maxPages - 1;
+  const { memory } = xen.machine;
   const at = domain.events.sharedInfo + SharedInfo.offset.arch + ArchSharedInfo.offset.maxPfn;
-  return xen.machine.memory.u32[at >>> 2]! - 1;
+  return memory.u32[at >>> 2]! - 1;
 });
 
 const machphysMapping = op(abi.XenMachphysMapping, (_xen, _caller, arg) => {
@@ -85,10 +85,7 @@ const machphysMfnList = op(abi.XenMachphysMfnList, (xen, caller, arg) => {
   return 0;
 });
 
-/** An e820 entry on the wire: 20 bytes, unpadded. */
-const E820_BYTES = 20;
-const E820Entry = struct('e820entry', { addr: u64n, size: u64n, type: u32 });
-const e820 = new Uint8Array(E820Entry.size);
+const e820 = new Uint8Array(abi.E820Entry.size);
 const e820View = new DataView(e820.buffer);
 
 /** One RAM entry, from 0 to the most that the domain may have. @errors -EFAULT */
@@ -96,8 +93,8 @@ const memoryMap = op(abi.XenMemoryMap, (xen, caller, arg) => {
   const count = Math.min(arg.nrEntries, 1);
   if (count === 1) {
     const size = caller.domain.memory.maxPages * 4096;
-    E820Entry.set(e820View, 0, { addr: 0, size, type: abi.HVM_E820_TYPE_RAM });
-    if (!xen.copyToGuest(caller, arg.buffer, e820.subarray(0, E820_BYTES))) {
+    abi.E820Entry.set(e820View, 0, { addr: 0, size, type: abi.E820_RAM });
+    if (!xen.copyToGuest(caller, arg.buffer, e820)) {
       return xen.refuse(caller, EFAULT, 'the memory map buffer is not writable', { va: arg.buffer });
     }
   }

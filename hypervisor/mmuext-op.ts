@@ -25,6 +25,8 @@ const MAX_LDT_ENTRIES = 8192;
 const mfnAt = (word: number): number => operation[word + 1]! * 4294967296 + operation[word]!;
 const addressAt = (word: number): number => (operation[word + 1]! | 0) * 4294967296 + operation[word]!;
 
+export { newBaseptr, newUserBaseptr, setGdtFrames } from './base-pointer.ts';
+
 /** One operation on the frames of `pages`. */
 type Operation = (xen: Hypervisor, caller: XenVcpu, pages: Domain) => number;
 
@@ -96,10 +98,9 @@ const unpin: Operation = (xen, caller, pages) => {
 const loadRoot =
   (load: typeof newBaseptr): Operation =>
   (xen, caller) => {
-    const mfn = mfnAt(ARG1);
-    const result = load(xen, caller, mfn);
-    xen.chargeHypercall(caller, xen.machine.costs.tlbFlush);
-    return result === 0 ? 0 : xen.refuse(caller, -result, xen.frames.rule, { mfn });
+    const result = load(xen, caller, mfnAt(ARG1));
+    if (result === 0) xen.chargeHypercall(caller, xen.machine.costs.tlbFlush);
+    return result;
   };
 
 const multi =

@@ -7,7 +7,7 @@
 import type { Memory } from '../machine/memory.ts';
 import { PTE_A, PTE_D, PTE_G, PTE_P, PTE_RW, PTE_US, pteFrame } from '../machine/pte.ts';
 import { EBUSY, EINVAL, EPERM } from '../protocol/errno.ts';
-import { sanitizeDescriptors } from './seg-desc.ts';
+import { sanitizeDescriptors } from './descriptors.ts';
 
 export const TYPE_NONE = 0;
 /** Page tables have their level as type: 1 to 4. */

@@ -12,8 +12,8 @@ import {
 } from '../machine/platform.ts';
 import { CR2, R8, RAX, RCX, RDI, RDX, RSI } from '../machine/vcpu.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
+import { newBaseptr } from './base-pointer.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { newBaseptr } from './mmuext-op.ts';
 import { readMsr, writeMsr } from './msrs.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 

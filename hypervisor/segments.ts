@@ -10,8 +10,8 @@ import {
   FIRST_RESERVED_GDT_ENTRY, HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START, SEGBASE_FS, SEGBASE_GS_KERNEL, SEGBASE_GS_USER,
   SEGBASE_GS_USER_SEL,
 } from '../protocol/xen.ts';
+import { setGdtFrames } from './base-pointer.ts';
 import { sanitizeDescriptor } from './descriptors.ts';
-import { setGdtFrames } from './mmuext-op.ts';
 import type { Handler } from './op.ts';
 import { TYPE_SEG_DESC, TYPE_WRITABLE } from './page-types.ts';
 

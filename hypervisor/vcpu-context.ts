@@ -14,8 +14,8 @@ import {
   VcpuGuestContext, VGCF_failsafe_disables_events, VGCF_in_kernel, VGCF_online, VGCF_syscall_disables_events,
 } from '../protocol/vcpu-context.ts';
 import { FIRST_RESERVED_GDT_ENTRY } from '../protocol/xen.ts';
+import { newBaseptr, newUserBaseptr, setGdtFrames } from './base-pointer.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { newBaseptr, newUserBaseptr, setGdtFrames } from './mmuext-op.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** VM and IOPL: never a guest's to set. */
@@ -58,16 +58,13 @@ export const initialise = (xen: Hypervisor, caller: XenVcpu, vcpu: XenVcpu, va: 
   return 0;
 };
 
-/** Roots and descriptor pages, with their types; nothing is kept when one is refused. */
+/** Roots and descriptor pages, with their types; what was taken before a refusal is given back at a later try or at death. */
 const loadTables = (xen: Hypervisor, vcpu: XenVcpu, context: VcpuGuestContext): number => {
   if ((context.flags & VGCF_in_kernel) === 0) return xen.refuse(vcpu, EINVAL, 'a vCPU begins in kernel mode');
-  const root = newBaseptr(xen, vcpu, context.ctrlreg[3]! / PAGE_SIZE);
-  if (root < 0) return root;
-  const user = Math.floor(context.ctrlreg[1]! / PAGE_SIZE);
-  if (user !== 0) {
-    const result = newUserBaseptr(xen, vcpu, user);
-    if (result < 0) return result;
-  }
+  const kernel = newBaseptr(xen, vcpu, Math.floor(context.ctrlreg[3]! / PAGE_SIZE));
+  if (kernel < 0) return kernel;
+  const user = newUserBaseptr(xen, vcpu, Math.floor(context.ctrlreg[1]! / PAGE_SIZE));
+  if (user < 0) return user;
   const frames = context.gdtFrames.slice(0, Math.ceil(context.gdtEnts / 512));
   return frames.length === 0 ? 0 : setGdtFrames(xen, vcpu, frames);
 };

@@ -41,6 +41,8 @@ export class XenVcpu {
   /** Host byte offset of its vcpu_info: in shared_info, or where register_vcpu_info put it. */
   info = 0;
   infoRegistered = false;
+  /** The frame that holds a registered vcpu_info, kept writable until the domain dies. */
+  infoMfn = -1;
   /** PV: guest-kernel mode (not CPL: both modes run at CPL 3). */
   kernelMode = true;
   kernelSs = 0;
@@ -57,8 +59,6 @@ export class XenVcpu {
   readonly nmiCallback: Callback = { address: 0, maskEvents: false };
   /** VCPUOP_initialise was done (vCPU 0: by the builder). */
   initialised = false;
-  /** PV: frames of its GDT, for set_gdt to give back. */
-  gdtFrames: readonly number[] = [];
   /** PV: CR4 bits that the guest chose, CR0.TS, and the bitmap of ports that its user mode may use. */
   cr4 = 0;
   taskSwitched = false;

@@ -137,11 +137,6 @@ export class Board implements Underneath, Dispatcher {
     this.#stop({ outcome: 'crash', why });
   }
 
-  /** End the run from outside. */
-  crash(why: string): void {
-    this.#stop({ outcome: 'crash', why });
-  }
-
   #interruptible(): boolean {
     return this.platform.pic.pending && (this.#vcpu.lo(RFLAGS) & RFLAGS_IF) !== 0;
   }

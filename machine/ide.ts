@@ -98,8 +98,7 @@ export class IdeChannel {
 
   /** The data register, 16 or 32 bits wide (an 8-bit access takes a word and drops half). */
   readData(size: number, now: number): number {
-    if (this.#drives[0] === undefined && this.#drives[1] === undefined)
-      return size === 4 ? 0xffffffff : 0xffff;
+    if (!this.#drives[0] && !this.#drives[1]) return 2 ** (8 * size) - 1;
     const low = this.#readWord(now);
     return size === 4 ? (low | (this.#readWord(now) << 16)) >>> 0 : size === 2 ? low : low & 0xff;
   }

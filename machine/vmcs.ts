@@ -55,8 +55,6 @@ const EXITING: ReadonlyArray<readonly [number, number]> = [
 ];
 const ALWAYS_EXITING = exit.CONTROL_CPUID | exit.CONTROL_VMCALL;
 
-const QUALIFICATION_LINEAR_VALID = 1 << 7;
-const QUALIFICATION_FINAL_ACCESS = 1 << 8;
 const CR_ACCESS_READ = 1 << 4;
 const IO_IN = 1 << 3;
 const IO_STRING = 1 << 4;
@@ -177,10 +175,7 @@ const saveExitInformation = (vcpu: Vcpu, vmcs: Vmcs): void => {
       break;
     }
     case exit.EXIT_EPT_VIOLATION:
-      vmcs.write(
-        field.EXIT_QUALIFICATION,
-        b | QUALIFICATION_LINEAR_VALID | QUALIFICATION_FINAL_ACCESS,
-      );
+      vmcs.write(field.EXIT_QUALIFICATION, b);
       vmcs.write(field.GUEST_PHYSICAL_ADDRESS, a);
       vmcs.write(field.GUEST_LINEAR_ADDRESS, c);
       break;

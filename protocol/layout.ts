@@ -27,7 +27,9 @@ type WriteOf<C> = C extends { readonly write: (v: DataView, at: number, value: i
 type Flat<T> = { [K in keyof T]: T[K] };
 type StructValue<F extends Fields> = Flat<
   {
-    readonly [K in keyof F as F[K] extends Pad | Out<never, never> ? never : K]: TypeOf<F[K]>;
+    readonly [K in keyof F as F[K] extends Pad | { readonly direction: 'out' } ? never : K]: TypeOf<
+      F[K]
+    >;
   } & {
     -readonly [K in keyof F as F[K] extends { readonly direction: 'out' } ? K : never]: TypeOf<
       F[K]

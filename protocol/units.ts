@@ -7,7 +7,11 @@
 import { type Codec, i64n, u16, u32, u64n } from './layout.ts';
 
 declare const kind: unique symbol;
-type Branded<Name extends string> = number & { readonly [kind]: Name };
+/** Named and exported, so that declaration files can refer to it. */
+export interface Kind<Name extends string> {
+  readonly [kind]: Name;
+}
+type Branded<Name extends string> = number & Kind<Name>;
 
 /** Calling a unit checks the range (RangeError naming the unit); as a field it is a codec. */
 export interface Unit<Name extends string> extends Codec<Branded<Name>> {

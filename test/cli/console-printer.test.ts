@@ -13,7 +13,12 @@ const printing = (words: Array<[speaker: string, text: string]>): string => {
 
 describe('a terminal with several consoles', () => {
   it('passes the bytes of a lone speaker as they are', () => {
-    expect(printing([['guest', 'a'], ['guest', 'b\n\nc\n']])).toBe('ab\n\nc\n');
+    expect(
+      printing([
+        ['guest', 'a'],
+        ['guest', 'b\n\nc\n'],
+      ]),
+    ).toBe('ab\n\nc\n');
   });
 
   it('says whose each line is from the second speaker on', () => {

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { checkDisks, cycleLimit, diskArgument, memorySize, modeList, presetList, vcpuCount } from '../../cli/options.ts';
+import {
+  checkDisks,
+  cycleLimit,
+  diskArgument,
+  memorySize,
+  modeList,
+  presetList,
+  vcpuCount,
+} from '../../cli/options.ts';
 import { UsageError } from '../../cli/usage-error.ts';
 
 describe('--memory', () => {
@@ -51,14 +59,22 @@ describe('--modes and --cpu', () => {
   });
 
   it('refuse an unknown name and list the known ones', () => {
-    expect(() => modeList('native,xen')).toThrow(/mode 'xen' is unknown: use one of native, pv, hvm/);
-    expect(() => presetList('i486')).toThrow(/processor 'i486' is unknown: use one of .*skylake-2018/);
+    expect(() => modeList('native,xen')).toThrow(
+      /mode 'xen' is unknown: use one of native, pv, hvm/,
+    );
+    expect(() => presetList('i486')).toThrow(
+      /processor 'i486' is unknown: use one of .*skylake-2018/,
+    );
   });
 });
 
 describe('--disk', () => {
   it('takes NAME=FILE and ,ro', () => {
-    expect(diskArgument('xvda=a,b.img')).toEqual({ name: 'xvda', file: 'a,b.img', readOnly: false });
+    expect(diskArgument('xvda=a,b.img')).toEqual({
+      name: 'xvda',
+      file: 'a,b.img',
+      readOnly: false,
+    });
     expect(diskArgument('xvdd=x=y,ro')).toEqual({ name: 'xvdd', file: 'x=y', readOnly: true });
   });
 

@@ -53,7 +53,7 @@ describe('the report table', () => {
   it('gives the ratio to native, if native ran', () => {
     expect(row(table, 'ratio to native')).toEqual(['1.00', '2.00', '0.28']);
     const alone = { ...comparison(1), modes: [comparison(1).modes[1]!] };
-    expect(row(reportTable(alone), 'ratio to native')).toEqual(['']);
+    expect(row(reportTable(alone), 'ratio to native')).toBeUndefined();
   });
 
   it('shows counts beside cycles, and nothing where a cause never occurred', () => {
@@ -74,7 +74,15 @@ describe('the report table', () => {
   });
 
   it('has rows that sum to the total, headings aside', () => {
-    const titles = ['guest work', 'hypercalls', 'exits', 'faults', 'events', 'domain 0', 'I/O wait'];
+    const titles = [
+      'guest work',
+      'hypercalls',
+      'exits',
+      'faults',
+      'events',
+      'domain 0',
+      'I/O wait',
+    ];
     const cycles = (column: number): number =>
       titles.reduce((sum, title) => {
         const cell = row(table, title)?.[column] ?? '';
@@ -84,7 +92,11 @@ describe('the report table', () => {
   });
 
   it.each([1, 1000, 1e6, 1e8])('fits 100 columns at %d times the numbers', (scale) => {
-    const widest = Math.max(...reportTable(comparison(scale)).split('\n').map((l) => l.length));
+    const widest = Math.max(
+      ...reportTable(comparison(scale))
+        .split('\n')
+        .map((l) => l.length),
+    );
     expect(widest).toBeLessThanOrEqual(100);
   });
 });

@@ -52,7 +52,10 @@ describe('a trace file', () => {
       ' 3 d0 value big=9223372036854775808 small=5',
       ' 4 d1v0 hypercall name=console_io result=0',
     ]);
-    expect(JSON.parse(traceJson(RECORDS[2]!))).toMatchObject({ big: '9223372036854775808', small: 5 });
+    expect(JSON.parse(traceJson(RECORDS[2]!))).toMatchObject({
+      big: '9223372036854775808',
+      small: 5,
+    });
   });
 
   it.each([
@@ -69,6 +72,8 @@ describe('a trace file', () => {
   });
 
   it('is refused where it cannot be written', () => {
-    expect(() => written(`${folderWith({}).path}/no/t`, [])).toThrow(/cannot be written \(ENOENT\)/);
+    expect(() => written(`${folderWith({}).path}/no/t`, [])).toThrow(
+      /cannot be written \(ENOENT\)/,
+    );
   });
 });

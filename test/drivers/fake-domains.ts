@@ -3,9 +3,9 @@
  * Enough to run both ends of a split driver, and to misbehave on purpose.
  */
 import { type Observable, Subject } from 'rxjs';
+import type { RingKernel } from '../../drivers/ring-kernel.ts';
 import { localLink } from '../../drivers/store-link.ts';
 import { StoreServer } from '../../drivers/store-server.ts';
-import type { RingKernel } from '../../drivers/ring-kernel.ts';
 import { type CopyEnd, type GrantMapping, Xenstore } from '../../guest-kernel/index.ts';
 import { ArrayRingMemory } from '../../protocol/ring.ts';
 import { Domid, Gref, Port } from '../../protocol/units.ts';
@@ -41,7 +41,10 @@ export class FakeDomain {
   readonly store: Xenstore;
   readonly frames = new Map<number, Uint8Array>();
   readonly grants = new Map<number, Grant>();
-  readonly ports = new Map<number, { peer: FakeDomain | undefined; remote: number; in: Subject<void> }>();
+  readonly ports = new Map<
+    number,
+    { peer: FakeDomain | undefined; remote: number; in: Subject<void> }
+  >();
   sent = 0;
   #next = 8;
 

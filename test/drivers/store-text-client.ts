@@ -1,7 +1,8 @@
 /** A store client as a transcript writes it: words in, words out; NUL is written as `|`. */
+import { expect } from 'vitest';
 import { StoreClient } from '../../drivers/store-client.ts';
-import { DEFAULT_QUOTA, StoreServer } from '../../drivers/store-server.ts';
 import type { StoreDomains } from '../../drivers/store-requests.ts';
+import { DEFAULT_QUOTA, StoreServer } from '../../drivers/store-server.ts';
 import { fromLatin1, latin1 } from '../../drivers/store-text.ts';
 import * as xs from '../../protocol/xs-wire.ts';
 
@@ -81,3 +82,20 @@ export class StoreTest {
     return events;
   }
 }
+
+/** Runs a transcript and expects every reply. */
+export function play(lines: readonly Line[], quota = DEFAULT_QUOTA): StoreTest {
+  const store = new StoreTest(quota);
+  for (const [who, tx, operation, expected] of lines) {
+    expect(store.ask(who, tx, operation), `domain ${who}: ${operation}`).toBe(expected);
+  }
+  return store;
+}
+
+/** Domain 1 with a home that it may read and a `data` directory of its own. */
+export const HOME: readonly Line[] = [
+  [0, 0, 'MKDIR /local/domain/1|', 'OK|'],
+  [0, 0, 'SET_PERMS /local/domain/1|n0|r1|', 'OK|'],
+  [0, 0, 'MKDIR /local/domain/1/data|', 'OK|'],
+  [0, 0, 'SET_PERMS /local/domain/1/data|n1|', 'OK|'],
+];

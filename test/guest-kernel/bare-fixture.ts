@@ -1,18 +1,21 @@
 /** A kernel on the bare board, as the tests of this folder boot it. */
 import type { Kernel } from '../../guest-kernel/index.ts';
 import { bootKernel } from '../../guest-kernel/index.ts';
-import { Board, type BoardEnd } from '../../machine/board.ts';
+import { Board } from '../../machine/board.ts';
 import { Machine } from '../../machine/machine.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 
-export interface BareRun extends BoardEnd {
+/** How a kernel ended, and what it wrote. */
+export interface KernelRun {
+  readonly outcome: string;
+  readonly why: string;
   readonly console: string;
 }
 
 /** Boots `main` in 4 MiB; an assertion that fails in it is thrown here. */
-export async function runBare(main: (kernel: Kernel) => Promise<void>): Promise<BareRun> {
+export async function runBare(main: (kernel: Kernel) => Promise<void>): Promise<KernelRun> {
   const machine = new Machine({ preset: DEFAULT_PRESET, frames: 1024, vcpus: 1, pcpus: 1 });
-  machine.limit = 100 * DEFAULT_PRESET.mhz * 1_000_000;
+  machine.limit = 5 * DEFAULT_PRESET.mhz * 1_000_000;
   let console = '';
   const serial = (byte: number): void => {
     console += String.fromCharCode(byte);
@@ -30,5 +33,6 @@ export async function runBare(main: (kernel: Kernel) => Promise<void>): Promise<
     }),
   );
   if (failure) throw failure;
+  if (end.outcome === 'hang' || end.outcome === 'limit') throw new Error(end.why);
   return { ...end, console };
 }

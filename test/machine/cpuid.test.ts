@@ -3,7 +3,9 @@ import { hostCpuid } from '../../machine/cpuid.ts';
 
 const text = (...registers: number[]) =>
   registers
-    .flatMap((value) => [0, 8, 16, 24].map((shift) => String.fromCharCode((value >>> shift) & 0xff)))
+    .flatMap((value) =>
+      [0, 8, 16, 24].map((shift) => String.fromCharCode((value >>> shift) & 0xff)),
+    )
     .join('');
 
 describe('CPUID', () => {

@@ -61,6 +61,18 @@ describe('8254', () => {
     expect(rises).toBe(Math.floor((100 * PIT_HZ - 1) / 11932));
   });
 
+  it('has begun its new period at the very instant of the interrupt', () => {
+    for (let count = 2; count < 3000; count += 7) {
+      const timeline = new Timeline();
+      const pit = new Pit(timeline, 2500, () => {});
+      pit.write(PIT_CONTROL, 0x34, 0);
+      pit.write(PIT_COUNTER_0, count & 0xff, 0);
+      pit.write(PIT_COUNTER_0, count >> 8, 0);
+      const now = timeline.next;
+      expect(pit.read(PIT_COUNTER_0, now) | (pit.read(PIT_COUNTER_0, now) << 8)).toBe(count);
+    }
+  });
+
   it('counts down by virtual time, and a latched count stays until read', () => {
     const { pit, load, read16 } = timer();
     pit.write(PIT_CONTROL, 0x34, 0);

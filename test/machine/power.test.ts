@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  POWER_KBC,
-  POWER_PM1_CNT_HIGH,
-  POWER_PM1_CNT_LOW,
-  Power,
-} from '../../machine/power.ts';
+import { POWER_KBC, POWER_PM1_CNT_HIGH, POWER_PM1_CNT_LOW, Power } from '../../machine/power.ts';
 
 const switched = () => {
   const reasons: string[] = [];

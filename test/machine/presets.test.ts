@@ -19,7 +19,11 @@ describe.each(presets)('preset $name', (preset) => {
 describe('presets', () => {
   const exitOf = (name: string) => {
     const costs = costsOf(presetNamed(name)!);
-    return { ...costs, exit: costs.vmExit + costs.vmEntry, handled: costs.vmExit + costs.vmEntry + costs.exitHandling };
+    return {
+      ...costs,
+      exit: costs.vmExit + costs.vmEntry,
+      handled: costs.vmExit + costs.vmEntry + costs.exitHandling,
+    };
   };
 
   it('are found by name, and the default is skylake-2018', () => {

@@ -7,7 +7,12 @@ describe('Timeline', () => {
   it('rings alarms by time, and those of one instant in the order they were set', () => {
     const timeline = new Timeline();
     const rung: string[] = [];
-    for (const [name, time] of [['c', 30], ['a', 10], ['b', 20], ['a2', 10]] as const) {
+    for (const [name, time] of [
+      ['c', 30],
+      ['a', 10],
+      ['b', 20],
+      ['a2', 10],
+    ] as const) {
       timeline.at(time, () => rung.push(name));
     }
 
