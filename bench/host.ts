@@ -3,6 +3,8 @@ import { Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { Guest } from '../machine/cpu.ts';
 import { Machine } from '../machine/machine.ts';
 import { DEFAULT_PRESET } from '../machine/presets.ts';
+import { __HYPERVISOR_sched_op } from '../protocol/hypercalls.ts';
+import { SCHEDOP_block } from '../protocol/sched.ts';
 
 const PAGE = 4096;
 
@@ -27,6 +29,7 @@ export const runAlone = async (guest: Guest, bytes = 2 << 20): Promise<void> => 
     kind: 'pv',
     memoryBytes: bytes,
     guest: async (cpu, boot) => {
+      cpu.idle(() => void cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_block, 0));
       await guest(cpu, boot);
       done = true;
     },

@@ -60,6 +60,9 @@ export const endOf = (domain: Domain, ran: RunEnd): Pick<Ending, 'outcome' | 'wh
     : { outcome: 'hang', why: 'the kernel waits, and nothing can wake it' };
 };
 
+/** Frames for what a hypervisor keeps beside the memory of its domains: the M2P table, EPT tables, shared pages. */
+export const framesBeside = (domainFrames: number): number => 256 + Math.ceil(domainFrames / 128);
+
 export const framesOf = (bytes: number): number => Math.floor(bytes / PAGE_SIZE);
 
 /** Move the CPUs' clocks into `shared`, before anything has seen them. */

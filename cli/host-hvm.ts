@@ -4,14 +4,12 @@ import {
   type Composition,
   type Ending,
   endOf,
+  framesBeside,
   framesOf,
   newMachine,
   SerialSink,
 } from './composition.ts';
 import { GUEST } from './job.ts';
-
-/** Frames for what the hypervisor keeps beside the guest's memory: EPT tables. */
-const framesBeside = (guestFrames: number): number => 64 + Math.ceil(guestFrames / 512);
 
 export const runHvm = async (request: Composition): Promise<Ending> => {
   const guestFrames = framesOf(request.memoryBytes);

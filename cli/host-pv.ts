@@ -10,7 +10,14 @@ import type { Machine } from '../machine/machine.ts';
 import { Platform } from '../machine/platform.ts';
 import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import type { Billed } from './bill.ts';
-import { type Composition, type Ending, endOf, framesOf, newMachine } from './composition.ts';
+import {
+  type Composition,
+  type Ending,
+  endOf,
+  framesBeside,
+  framesOf,
+  newMachine,
+} from './composition.ts';
 import { GUEST } from './job.ts';
 import { DISK_NAMES } from './options.ts';
 import { physicalMemory } from './physical-memory.ts';
@@ -67,9 +74,6 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
   });
   return { machine, xen };
 };
-
-/** Frames for what the hypervisor keeps beside the domains' memory: the M2P table, shared pages. */
-const framesBeside = (guestFrames: number): number => 256 + Math.ceil(guestFrames / 256);
 
 /** Create the guest, paused, and have domain 0 serve it. */
 const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): Domain => {

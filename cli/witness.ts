@@ -42,12 +42,13 @@ export class Witness {
   /** `result` as it must be reported, with the place of the error in `file`; call it once the host's event loop has turned. */
   correct(result: ModeResult, file: string): ModeResult {
     // A kernel whose promise was rejected waits for ever; the host learns why only after its turn.
-    const crashed = result.outcome === 'hang' && this.#rejected !== undefined;
-    const known: ModeResult = crashed
-      ? { ...result, outcome: 'crash', why: this.#rejected! }
-      : result;
-    if (!this.#error || known.why === undefined || !known.why.includes(this.#error.message))
-      return known;
-    return { ...known, why: `${known.why}${placeOf(this.#error, file)}` };
+    const left = result.outcome === 'hang' ? this.#rejected : undefined;
+    const known: ModeResult = left ? { ...result, outcome: 'crash', why: left } : result;
+    if (!this.#error || known.outcome !== 'crash' || known.why === undefined) return known;
+    const { name, message } = this.#error;
+    const place = placeOf(this.#error, file);
+    if (known.why.includes(message)) return { ...known, why: `${known.why}${place}` };
+    // The error that it panicked about says more than its panic.
+    return { ...known, why: `its kernel threw: ${name}: ${message}${place}; ${known.why}` };
   }
 }

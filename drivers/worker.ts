@@ -23,6 +23,14 @@ export class Worker {
     queueMicrotask(() => void this.#run());
   }
 
+  #tell(error: unknown): void {
+    try {
+      this.#failed(error);
+    } catch {
+      // A processor that has stopped throws at every instruction, here too: nothing is left to do.
+    }
+  }
+
   async #run(): Promise<void> {
     try {
       while (this.#asked) {
@@ -30,7 +38,7 @@ export class Worker {
         await this.#body();
       }
     } catch (error) {
-      this.#failed(error);
+      this.#tell(error);
     } finally {
       this.#running = false;
     }

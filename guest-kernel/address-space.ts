@@ -1,6 +1,7 @@
 /**
- * A tree of page tables and the mappings in it. New tables are filled while they are still ordinary pages and only then
- * linked, bottom-up, so that a back end that validates tables sees each subtree once and complete.
+ * A tree of page tables and the mappings in it. New tables are filled while they are still ordinary
+ * pages and only then linked, bottom-up, so that a back end that validates tables sees each subtree
+ * once and complete.
  * @source SDM vol. 3, 4.5
  */
 import type { Cpu } from '../machine/cpu.ts';
@@ -215,7 +216,9 @@ export class TableSpace implements AddressSpace {
     }
   }
 
-  /** Enters a filled table below the table of the next level, making that one where it is missing. */
+  /**
+   * Enters a filled table below the table of the next level, making that one where it is missing.
+   */
   #link(va: number, level: number, table: number, user: boolean): void {
     const { writer, roots } = this;
     writer.adopt(table);

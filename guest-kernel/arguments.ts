@@ -1,6 +1,6 @@
 /**
- * Memory for hypercall arguments: one page cut into slots, one for each level of nesting, so that a handler that
- * interrupts a hypercall's preparation does not overwrite it.
+ * Memory for hypercall arguments: one page cut into slots, one for each level of nesting, so that a
+ * handler that interrupts a hypercall's preparation does not overwrite it.
  */
 
 /** Bytes of a slot. */

@@ -1,5 +1,6 @@
 /**
- * From the loader to a kernel's main function: which contract is this, set the back end up, run, power off.
+ * From the loader to a kernel's main function: which contract is this, set the back end up, run,
+ * power off.
  * @source xen/xen.h (start_info), xen/arch-x86/hvm/start_info.h
  */
 import type { BootRecord, Cpu } from '../machine/cpu.ts';
@@ -12,7 +13,10 @@ import { PvKernel } from './pv/kernel.ts';
 /** "xen-", the first word of start_info.magic. */
 const XEN_MAGIC = 0x2d6e6578;
 
-/** Runs `main` on the kernel for this boot record; powers off when it returns, panics when it throws. */
+/**
+ * Runs `main` on the kernel for this boot record; powers off when it returns, panics when it
+ * throws.
+ */
 export async function bootKernel(
   cpu: Cpu,
   boot: BootRecord,
@@ -22,9 +26,19 @@ export async function bootKernel(
   try {
     await main(kernel);
   } catch (error) {
-    kernel.crash(describe(error));
+    panic(kernel, error);
   }
   kernel.poweroff();
+}
+
+/** Crashes; whoever runs the guest then sees the error itself, in the promise that boots it. */
+function panic(kernel: Kernel, error: unknown): never {
+  try {
+    kernel.crash(describe(error));
+  } catch {
+    // This vCPU executes nothing more.
+  }
+  throw error;
 }
 
 function makeKernel(cpu: Cpu, boot: BootRecord): Kernel {

@@ -1,6 +1,6 @@
 /**
- * Alarms over one hardware timer: a heap of instants, the earliest programmed. Callbacks run in the timer's
- * interrupt; `sleep` continues its thread afterwards.
+ * Alarms over one hardware timer: a heap of instants, the earliest programmed. Callbacks run in the
+ * timer's interrupt; `sleep` continues its thread afterwards.
  */
 import type { SchedulerLike } from 'rxjs';
 import type { Clock } from './kernel.ts';
@@ -9,7 +9,10 @@ import { ClockScheduler } from './scheduler.ts';
 /** The hardware under a clock. Instants are nanoseconds since boot. */
 export interface Timer {
   nanos(): number;
-  /** Interrupt at `ns`, or at once if that is past; replaces the instant set before. It may interrupt early. */
+  /**
+   * Interrupt at `ns`, or at once if that is past; replaces the instant set before. It may
+   * interrupt early.
+   */
   arm(ns: number): void;
 }
 

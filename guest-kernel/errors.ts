@@ -1,7 +1,10 @@
 /** What goes wrong, as types that a kernel can catch. */
 import { errnoName } from '../protocol/errno.ts';
 
-/** A hypercall returned an error. `errno` is positive; `call` names the hypercall and its sub-operation. */
+/**
+ * A hypercall returned an error. `errno` is positive; `call` names the hypercall and its sub-
+ * operation.
+ */
 export class XenError extends Error {
   override readonly name = 'XenError';
   readonly call: string;

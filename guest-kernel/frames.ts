@@ -1,6 +1,6 @@
 /**
- * The frame allocator: a range of free frames handed out in order, and a stack of those given back. Where the loader
- * mapped only part of memory, the direct map grows when the mapped part runs low.
+ * The frame allocator: a range of free frames handed out in order, and a stack of those given back.
+ * Where the loader mapped only part of memory, the direct map grows when the mapped part runs low.
  */
 import { OutOfFrames } from './errors.ts';
 import type { FrameAllocator } from './kernel.ts';

@@ -1,6 +1,6 @@
 /**
- * The library that a modified kernel links: typed hypercalls, events, grants, xenstore, memory, time and threads,
- * over two architectures behind one interface.
+ * The library that a modified kernel links: typed hypercalls, events, grants, xenstore, memory,
+ * time and threads, over two architectures behind one interface.
  */
 export { bootKernel } from './boot.ts';
 export { GrantError, KernelFault, OutOfFrames, XenError } from './errors.ts';

@@ -1,7 +1,7 @@
 /**
- * What a kernel's main function gets: one interface over two architectures. `pv` is a modified kernel on
- * the hypercall ABI, `bare` drives real (or emulated) hardware. Parts that only one of them has are
- * optional; everything else means the same on both.
+ * What a kernel's main function gets: one interface over two architectures. `pv` is a modified
+ * kernel on the hypercall ABI, `bare` drives real (or emulated) hardware. Parts that only one of
+ * them has are optional; everything else means the same on both.
  */
 import type { Observable, SchedulerLike } from 'rxjs';
 import type { Cpu } from '../machine/cpu.ts';
@@ -33,7 +33,10 @@ export interface FrameAllocator {
 /** What an access may do; absent means no, except `execute`, where absent means yes. */
 export interface MapOptions {
   readonly write?: boolean;
-  /** Reachable from user mode. A 512 GiB slot is all user or all kernel (in PV, privilege is per root, not per page). */
+  /**
+   * Reachable from user mode. A 512 GiB slot is all user or all kernel (in PV, privilege is per
+   * root, not per page).
+   */
   readonly user?: boolean;
   readonly execute?: boolean;
 }
@@ -76,7 +79,10 @@ export type SyscallHandler = (
 ) => number;
 
 export interface Traps {
-  /** Replaces the handler. @returns a function that puts the earlier one back. Without one, a fault throws KernelFault at the access. */
+  /**
+   * Replaces the handler. @returns a function that puts the earlier one back. Without one, a fault
+   * throws KernelFault at the access.
+   */
   onFault(handler: FaultHandler): () => void;
   onSyscall(handler: SyscallHandler): void;
 }
@@ -93,7 +99,9 @@ export interface Clock {
 
 export interface Thread {
   readonly name: string;
-  /** Settles with the thread's function. If nobody looks at it, an error there is a kernel panic. */
+  /**
+   * Settles with the thread's function. If nobody looks at it, an error there is a kernel panic.
+   */
   readonly done: Promise<void>;
 }
 
@@ -111,13 +119,18 @@ export interface Interrupts {
 
 /** Event channels: handlers run in the upcall, one Subject for each bound port. */
 export interface EventChannels {
-  /** Emits for each time the port was found pending. Subscribing looks at the pending bit once, so an event sent before is not lost. */
+  /**
+   * Emits for each time the port was found pending. Subscribing looks at the pending bit once, so
+   * an event sent before is not lost.
+   */
   events(port: Port): Observable<void>;
   allocUnbound(remote: Domid): Port;
   bindInterdomain(remote: Domid, remotePort: Port): Port;
   bindVirq(virq: number): Port;
   bindIpi(): Port;
-  /** Domain 0: a physical interrupt line; each event is followed by an EOI after the handlers ran. */
+  /**
+   * Domain 0: a physical interrupt line; each event is followed by an EOI after the handlers ran.
+   */
   bindPirq(pirq: number): Port;
   send(port: Port): void;
   mask(port: Port): void;
@@ -173,14 +186,20 @@ export interface Kernel {
   readonly threads: Threads;
   readonly interrupts: Interrupts;
   readonly events?: EventChannels;
-  /** Bare only: emits for each interrupt of a PIC line (0..15), after the EOI; the line is unmasked while somebody listens. */
+  /**
+   * Bare only: emits for each interrupt of a PIC line (0..15), after the EOI; the line is unmasked
+   * while somebody listens.
+   */
   irq?(line: number): Observable<void>;
   readonly grants?: Grants;
   /** PV, unless this domain is the one that runs xenstored. */
   readonly xenstore?: Xenstore;
   /** A ring page at `va`, through this CPU. */
   sharedPage(va: number): RingMemory;
-  /** Writes without drivers or interrupts: the hypervisor's console, the raw console ring, or the UART by polling. */
+  /**
+   * Writes without drivers or interrupts: the hypervisor's console, the raw console ring, or the
+   * UART by polling.
+   */
   earlyWrite(text: string): void;
   poweroff(): never;
   reboot(): never;

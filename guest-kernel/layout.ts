@@ -1,6 +1,6 @@
 /**
- * Where a kernel of this library finds things: the virtual layout that loaders of TypeScript guests set up,
- * page-table bits and register numbers.
+ * Where a kernel of this library finds things: the virtual layout that loaders of TypeScript guests
+ * set up, page-table bits and register numbers.
  * @source SDM vol. 3, 4.5 (paging), vol. 2, table 3-1 (register numbers)
  */
 
@@ -8,7 +8,10 @@
 export const VIRT_BASE = -0x80000000;
 /** The direct map ends where code addresses begin (0xffffffffc0000000). */
 export const DIRECT_MAP_PAGES = 0x40000;
-/** Where the kernel maps what is not its own memory (grant tables, granted frames): 64 GiB, under the same L3 as the direct map. */
+/**
+ * Where the kernel maps what is not its own memory (grant tables, granted frames): 64 GiB, under
+ * the same L3 as the direct map.
+ */
 export const MAP_AREA = -0x4000000000;
 export const MAP_AREA_PAGES = 0x1000000;
 /** The end of the user half. */

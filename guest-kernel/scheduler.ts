@@ -1,4 +1,7 @@
-/** An RxJS scheduler on a kernel's clock, so that operators like `interval` and `timeout` run on guest time. */
+/**
+ * An RxJS scheduler on a kernel's clock, so that operators like `interval` and `timeout` run on
+ * guest time.
+ */
 import { type SchedulerAction, type SchedulerLike, Subscription } from 'rxjs';
 import type { Clock } from './kernel.ts';
 

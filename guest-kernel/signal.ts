@@ -1,6 +1,7 @@
 /**
- * A source of interrupts as an Observable. Unlike a plain Subject it calls function observers directly: they are interrupt
- * handlers, so an error in one belongs to the kernel's interrupt entry, and RxJS must not set it aside.
+ * A source of interrupts as an Observable. Unlike a plain Subject it calls function observers
+ * directly: they are interrupt handlers, so an error in one belongs to the kernel's interrupt
+ * entry, and RxJS must not set it aside.
  */
 import { Observable, type Observer, Subscriber, Subscription } from 'rxjs';
 

@@ -1,6 +1,6 @@
 /**
- * Kernel threads as async functions. They are cooperative: a thread runs until it awaits, and those that are
- * ready run in the order in which they became so.
+ * Kernel threads as async functions. They are cooperative: a thread runs until it awaits, and those
+ * that are ready run in the order in which they became so.
  */
 import type { Thread, Threads } from './kernel.ts';
 
@@ -25,7 +25,8 @@ export class AsyncThreads implements Threads {
   }
 
   async yield(): Promise<void> {
-    // A thread that continues does so one microtask after it was resolved; two let every ready one go first.
+    // A thread that continues does so one microtask after it was resolved; two let every ready one
+    // go first.
     await Promise.resolve();
     await Promise.resolve();
   }

@@ -1,4 +1,7 @@
-/** What a kernel wants done about faults and system calls; the back ends' stubs call it with real frames on the stack. */
+/**
+ * What a kernel wants done about faults and system calls; the back ends' stubs call it with real
+ * frames on the stack.
+ */
 
 import { ENOSYS } from '../protocol/errno.ts';
 import { KernelFault } from './errors.ts';

@@ -1,6 +1,6 @@
 /**
- * Running code in user mode. The back end executes the instruction that goes there; the code ends with a system call of
- * this library's own, whose handler jumps back to the kernel code that waits.
+ * Running code in user mode. The back end executes the instruction that goes there; the code ends
+ * with a system call of this library's own, whose handler jumps back to the kernel code that waits.
  */
 import type { Cpu } from '../machine/cpu.ts';
 import { RSP, SYS_EXIT } from './layout.ts';
@@ -47,7 +47,10 @@ export abstract class UserMode {
     this.cpu.jump(run.here);
   }
 
-  /** Goes to user mode at `rip`, with frames from there pushed below `sp`. @returns what restores the kernel's state. */
+  /**
+   * Goes to user mode at `rip`, with frames from there pushed below `sp`. @returns what restores
+   * the kernel's state.
+   */
   protected abstract enter(rip: number, sp: number): () => void;
 
   #begin(): void {

@@ -1,5 +1,6 @@
 /**
- * The hypercalls about memory: page-table updates, extended MMU operations, batches, reservations and grants.
+ * The hypercalls about memory: page-table updates, extended MMU operations, batches, reservations
+ * and grants.
  * @source xen/xen.h (mmu_update, mmuext_op, multicall), memory.h, grant_table.h
  */
 import * as nr from '../protocol/hypercalls.ts';
@@ -40,8 +41,12 @@ export class XenMemory {
     this.#xen = xen;
   }
 
-  /** Changes the mapping of `va` in the current tables. `entry`: as a number, or a bigint where NX is set.
-   *  @errors EINVAL for an address without a table or a bad entry, EPERM for a frame that is not ours to map. */
+  /**
+   * Changes the mapping of `va` in the current tables. `entry`: as a number, or a bigint where NX
+   * is set.
+   * @errors EINVAL for an address without a table or a bad entry, EPERM for a frame that is not
+   * ours to map.
+   */
   updateVaMapping(va: number, entry: HypercallArgument, flags = UVMF_INVLPG): void {
     const result = this.#xen.cpu.syscall(nr.__HYPERVISOR_update_va_mapping, va, entry, flags);
     if (result < 0) throw new XenError('update_va_mapping', -result);
@@ -62,8 +67,11 @@ export class XenMemory {
     if (result < 0) throw new XenError('mmu_update', -result);
   }
 
-  /** Page-table updates: `ptr` is the machine address of an entry with an MMU_* command in its low bits.
-   *  @errors EINVAL, EBUSY, EPERM from validation; ENOSYS for an unknown command. */
+  /**
+   * Page-table updates: `ptr` is the machine address of an entry with an MMU_* command in its low
+   * bits.
+   * @errors EINVAL, EBUSY, EPERM from validation; ENOSYS for an unknown command.
+   */
   mmuUpdate(updates: readonly { ptr: number; val: bigint }[], domid: number = DOMID_SELF): void {
     for (let first = 0; first < updates.length; first += MMU_BATCH) {
       const part = updates.slice(first, first + MMU_BATCH);
@@ -152,8 +160,11 @@ export class XenMemory {
     return this.#domainOp('XENMEM_maximum_reservation', mem.XENMEM_maximum_reservation, domid);
   }
 
-  /** `count` grant operations whose structs, encoded one after the other in `bytes`, are read back afterwards.
-   *  @errors EFAULT, EINVAL; each element has a status of its own besides. */
+  /**
+   * `count` grant operations whose structs, encoded one after the other in `bytes`, are read back
+   * afterwards.
+   * @errors EFAULT, EINVAL; each element has a status of its own besides.
+   */
   grantTableOp(call: string, cmd: number, bytes: Uint8Array, count: number): void {
     const { cpu, arguments: args } = this.#xen;
     const { slot } = args;

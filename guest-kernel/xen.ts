@@ -1,6 +1,7 @@
 /**
- * The hypercalls, typed. Each wrapper puts its argument struct into guest memory, executes SYSCALL, and throws
- * XenError where Xen returns a negative errno; frequent ones store their few words without allocating.
+ * The hypercalls, typed. Each wrapper puts its argument struct into guest memory, executes SYSCALL,
+ * and throws XenError where Xen returns a negative errno; frequent ones store their few words
+ * without allocating.
  * @source xen/xen.h, event_channel.h, sched.h, vcpu.h, physdev.h, memory.h, version.h
  */
 import type { Cpu } from '../machine/cpu.ts';
@@ -42,7 +43,10 @@ export class Xen {
   /** Hypercalls about memory: page tables, reservations, grants. */
   readonly memory: XenMemory;
 
-  /** @param page a writable page for arguments; by default the page that the boot stack is in, below the stack. */
+  /**
+   * @param page a writable page for arguments; by default the page that the boot stack is in, below
+   * the stack.
+   */
   constructor(cpu: Cpu, page = Math.floor((cpu.reg(RSP) - 1) / 4096) * 4096) {
     this.cpu = cpu;
     this.arguments = new ArgumentPage(page);
@@ -60,7 +64,10 @@ export class Xen {
     return result;
   }
 
-  /** An operation `cmd` of hypercall `number` on one struct. @returns the struct afterwards, with its OUT fields. */
+  /**
+   * An operation `cmd` of hypercall `number` on one struct. @returns the struct afterwards, with
+   * its OUT fields.
+   */
   op<S extends AnyStruct>(
     call: string,
     number: number,
@@ -162,7 +169,10 @@ export class Xen {
     this.cpu.syscall(SCHED_OP, sched.SCHEDOP_block, 0);
   }
 
-  /** Waits until one of `ports` is pending or system time reaches `timeout` (ns, 0 = never). At most 64 ports. */
+  /**
+   * Waits until one of `ports` is pending or system time reaches `timeout` (ns, 0 = never). At most
+   * 64 ports.
+   */
   poll(ports: readonly Port[], timeout = 0): void {
     const list = new Uint32Array(ports);
     const { slot } = this.arguments;
@@ -216,7 +226,10 @@ export class Xen {
     }
   }
 
-  /** Major version << 16 | minor. The cheapest hypercall: pending events are delivered on its return. */
+  /**
+   * Major version << 16 | minor. The cheapest hypercall: pending events are delivered on its
+   * return.
+   */
   version(): number {
     return this.cpu.syscall(nr.__HYPERVISOR_xen_version, version.XENVER_version, 0);
   }
@@ -232,7 +245,10 @@ export class Xen {
     ).submap;
   }
 
-  /** Sets virtual IDT entries; every handler begins with upcalls masked. @errors EINVAL for a non-canonical address. */
+  /**
+   * Sets virtual IDT entries; every handler begins with upcalls masked. @errors EINVAL for a non-
+   * canonical address.
+   */
   setTrapTable(traps: readonly Trap[]): void {
     const bytes = new Uint8Array((traps.length + 1) * TrapInfo.size);
     const view = new DataView(bytes.buffer);
@@ -249,7 +265,10 @@ export class Xen {
     this.check('set_trap_table', this.cpu.syscall(nr.__HYPERVISOR_set_trap_table, slot));
   }
 
-  /** Registers a CALLBACKTYPE_*; upcalls are masked when it begins. @errors EINVAL for a non-canonical address. */
+  /**
+   * Registers a CALLBACKTYPE_*; upcalls are masked when it begins. @errors EINVAL for a non-
+   * canonical address.
+   */
   registerCallback(type: number, address: number): void {
     const arg = { type, flags: CALLBACKF_mask_events, address };
     this.op(

@@ -1,6 +1,6 @@
 /**
- * Xenstore messages over the shared ring page: what does not fit waits in a queue until the server has
- * read; every change is followed by an event.
+ * Xenstore messages over the shared ring page: what does not fit waits in a queue until the server
+ * has read; every change is followed by an event.
  * @source xen/io/xs_wire.h:120
  */
 import type { Observable } from 'rxjs';

@@ -1,6 +1,7 @@
 /**
- * A xenstore client: requests and their replies matched by id, watches as Observables, transactions that are
- * tried again when they conflict. What carries the messages is a StoreLink: the ring page, or a loop inside domain 0.
+ * A xenstore client: requests and their replies matched by id, watches as Observables, transactions
+ * that are tried again when they conflict. What carries the messages is a StoreLink: the ring page,
+ * or a loop inside domain 0.
  * @source xen/io/xs_wire.h
  */
 import type { Observable } from 'rxjs';
@@ -66,7 +67,8 @@ class Exchange {
     const signal: Signal<string> = new Signal<string>({
       first: () => {
         this.#watches.set(token, signal);
-        // A watch that cannot be set never fires; its path is the caller's own mistake, seen at the first read.
+        // A watch that cannot be set never fires; its path is the caller's own mistake, seen at the
+        // first read.
         this.request(xs.XS_WATCH, NONE, path, xs.packStrings(path, token)).catch(() => {});
       },
       last: () => {
@@ -95,7 +97,10 @@ class Exchange {
   }
 }
 
-/** Paths relative to the domain's own directory unless they begin with `/`. Every method rejects with XenstoreError. */
+/**
+ * Paths relative to the domain's own directory unless they begin with `/`. Every method rejects
+ * with XenstoreError.
+ */
 export class XenstoreTransaction {
   protected readonly exchange: Exchange;
   readonly id: number;
@@ -159,12 +164,18 @@ export class Xenstore extends XenstoreTransaction {
     super(new Exchange(link), NONE);
   }
 
-  /** Emits the path that changed, at or below `path`; once right after subscribing, with `path` itself. */
+  /**
+   * Emits the path that changed, at or below `path`; once right after subscribing, with `path`
+   * itself.
+   */
   watch(path: string): Observable<string> {
     return this.exchange.watch(path);
   }
 
-  /** Runs `body` in a transaction, again from the start while its end conflicts; an error in it aborts. */
+  /**
+   * Runs `body` in a transaction, again from the start while its end conflicts; an error in it
+   * aborts.
+   */
   async transaction<T>(body: (store: XenstoreTransaction) => Promise<T>): Promise<T> {
     for (;;) {
       const reply = await this.request(xs.XS_TRANSACTION_START, '');

@@ -1,6 +1,7 @@
 /**
- * What a PV vCPU has loaded: the L4 tables that it walks in kernel and in user mode, and its descriptor table. Each
- * holds type references, so it stays what it was validated as while it is loaded.
+ * What a PV vCPU has loaded: the L4 tables that it walks in kernel and in user mode, and its
+ * descriptor table. Each holds type references, so it stays what it was validated as while it is
+ * loaded.
  */
 import { CR3 } from '../machine/vcpu.ts';
 import { EINVAL } from '../protocol/errno.ts';
@@ -8,7 +9,10 @@ import type { Hypervisor } from './hypervisor.ts';
 import { TYPE_L4 } from './page-types.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-/** Make `mfn` the kernel root of a vCPU, validating it as an L4. @errors -EINVAL, and those of its entries */
+/**
+ * Make `mfn` the kernel root of a vCPU, validating it as an L4. @errors -EINVAL, and those of its
+ * entries
+ */
 export const newBaseptr = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): number => {
   const { frames } = xen;
   if (mfn !== vcpu.kernelRoot) {
@@ -40,7 +44,10 @@ export const newUserBaseptr = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): num
   return 0;
 };
 
-/** Load a descriptor table of these frames; none unloads it. @errors -EINVAL for a frame that cannot be one: the old table stays */
+/**
+ * Load a descriptor table of these frames; none unloads it. @errors -EINVAL for a frame that cannot
+ * be one: the old table stays
+ */
 export const setGdtFrames = (xen: Hypervisor, vcpu: XenVcpu, mfns: readonly number[]): number => {
   const result = vcpu.domain.memory.loadGdt(vcpu, mfns);
   return result === 0 ? 0 : xen.refuse(vcpu, -result, xen.frames.rule);
@@ -51,5 +58,7 @@ const getRoot = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): number => {
   const own = frames.belongs(mfn, vcpu.domain.id);
   const result = own ? frames.getType(mfn, vcpu.domain, TYPE_L4) : -EINVAL;
   if (result === 0) return 0;
-  return xen.refuse(vcpu, -result, own ? frames.rule : 'the root is not a frame of the domain', { mfn });
+  return xen.refuse(vcpu, -result, own ? frames.rule : 'the root is not a frame of the domain', {
+    mfn,
+  });
 };

@@ -1,11 +1,12 @@
 /**
- * Building a hardware-assisted domain: frames behind an EPT, and in them what a PVH loader leaves for a bare kernel:
- * hvm_start_info with its memory map, and page tables that map all memory in long mode.
+ * Building a hardware-assisted domain: frames behind an EPT, and in them what a PVH loader leaves
+ * for a bare kernel: hvm_start_info with its memory map, and page tables that map all memory in
+ * long mode.
  */
 import { BARE_VIRT_BASE, loadBare } from '../machine/bare-loader.ts';
 import { CR3 } from '../machine/vcpu.ts';
-import { DomainMemory } from './domain-memory.ts';
 import type { Domain } from './domain.ts';
+import { DomainMemory } from './domain-memory.ts';
 import { Ept } from './ept.ts';
 import { GrantTable } from './grants.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -34,7 +35,9 @@ export const buildHvm = (xen: Hypervisor, domain: Domain, config: HvmConfig): Hv
   const { pages } = config;
   const needed = pages + Ept.tablesFor(pages) + 1; // and the first grant frame
   if (frames.free < needed) {
-    throw new RangeError(`not enough memory: ${needed} frames are needed and ${frames.free} are free`);
+    throw new RangeError(
+      `not enough memory: ${needed} frames are needed and ${frames.free} are free`,
+    );
   }
   const memory = new DomainMemory(frames, xen.machine.mmu, domain, pages);
   const ept = memory.ept!;

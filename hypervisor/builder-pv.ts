@@ -1,17 +1,20 @@
 /**
- * Building a paravirtual domain: its frames, its boot page tables, start_info and the rings. PFN p lies at
- * PV_VIRT_BASE + p * 4096.
+ * Building a paravirtual domain: its frames, its boot page tables, start_info and the rings. PFN p
+ * lies at PV_VIRT_BASE + p * 4096.
  *
- *     p2m │ start_info │ xenstore │ console │ page tables: L4 L3 L2s L1s │ boot stack │ free (mapped up to 4 MiB) …
+ *     p2m │ start_info │ xenstore │ console │ page tables: L4 L3 L2s L1s │ boot stack │ free …
  *
  * @source xen/xen.h:741 (the boot contract), pv-abi 2.3 to 2.8
  */
 import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, pteHi, pteLo, tableIndex } from '../machine/pte.ts';
+import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../protocol/grant-table.ts';
 import { SharedInfo, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '../protocol/shared-info.ts';
-import { MAX_GUEST_CMDLINE, SIF_INITDOMAIN, SIF_PRIVILEGED, StartInfo } from '../protocol/start-info.ts';
 import {
-  GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE,
-} from '../protocol/grant-table.ts';
+  MAX_GUEST_CMDLINE,
+  SIF_INITDOMAIN,
+  SIF_PRIVILEGED,
+  StartInfo,
+} from '../protocol/start-info.ts';
 import { Mfn, Pfn, Port, Va } from '../protocol/units.ts';
 import type { Domain } from './domain.ts';
 import { DomainMemory } from './domain-memory.ts';
@@ -64,14 +67,19 @@ interface Layout {
   mapped: number;
 }
 
-/** Give the domain its memory and grant table and fill them. @throws RangeError when there is not enough memory */
+/**
+ * Give the domain its memory and grant table and fill them. @throws RangeError when there is not
+ * enough memory
+ */
 export const buildPv = (xen: Hypervisor, domain: Domain, config: PvConfig): PvBoot => {
   const { frames } = xen;
   const { pages } = config;
   const layout = plan(pages, domain.privileged);
   const needed = pages + 2; // and shared_info, and the first grant frame
   if (frames.free < needed) {
-    throw new RangeError(`not enough memory: ${needed} frames are needed and ${frames.free} are free`);
+    throw new RangeError(
+      `not enough memory: ${needed} frames are needed and ${frames.free} are free`,
+    );
   }
   const memory = new DomainMemory(frames, xen.machine.mmu, domain, pages);
   domain.memory = memory;
@@ -88,7 +96,8 @@ export const buildPv = (xen: Hypervisor, domain: Domain, config: PvConfig): PvBo
     domain.grants.seed(GNTTAB_RESERVED_XENSTORE, 0, mfns[layout.store]!);
   }
   const cr3Mfn = mfns[layout.tables]!;
-  if (frames.getType(cr3Mfn, domain, TYPE_L4) !== 0) throw new Error(`boot page tables: ${frames.rule}`);
+  if (frames.getType(cr3Mfn, domain, TYPE_L4) !== 0)
+    throw new Error(`boot page tables: ${frames.rule}`);
   frames.flags[cr3Mfn]! |= FRAME_PINNED;
   frames.validated = 0;
   return {
@@ -114,14 +123,17 @@ const plan = (pages: number, privileged: boolean): Layout => {
   let mapped = 0;
   let tableCount = 0;
   let stack = 0;
-  // The tables are mapped too, so they grow with what is mapped: settle on the first size that covers itself.
+  // The tables are mapped too: settle on the first size that covers its own tables.
   do {
     mapped = Math.min(pages, MAX_MAPPED, mapped + MAP_UNIT);
     const l1 = Math.ceil(mapped / 512);
     tableCount = 2 + Math.ceil(l1 / 512) + l1;
     stack = tables + tableCount;
   } while (mapped < Math.min(pages, MAX_MAPPED, stack + 1 + SLACK_PAGES));
-  if (stack >= mapped) throw new RangeError(`not enough memory: ${pages} pages do not hold the ${stack + 1} that booting takes`);
+  if (stack >= mapped)
+    throw new RangeError(
+      `not enough memory: ${pages} pages do not hold the ${stack + 1} that booting takes`,
+    );
   return { p2mPages, startInfo, store, console, tables, tableCount, stack, mapped };
 };
 
@@ -137,7 +149,8 @@ const populate = (frames: FrameTable, memory: DomainMemory, pages: number): Uint
 
 /** All event upcalls masked. */
 const initSharedInfo = (frames: FrameTable, mfn: number): void => {
-  const at = frames.memory.frameAt(mfn) + SharedInfo.offset.vcpuInfo + VcpuInfo.offset.evtchnUpcallMask;
+  const at =
+    frames.memory.frameAt(mfn) + SharedInfo.offset.vcpuInfo + VcpuInfo.offset.evtchnUpcallMask;
   for (let i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) frames.memory.u8[at + i * VcpuInfo.size] = 1;
 };
 
@@ -177,7 +190,12 @@ const writeTables = (frames: FrameTable, mfns: Uint32Array, layout: Layout): voi
 };
 
 const writeStartInfo = (
-  frames: FrameTable, domain: Domain, config: PvConfig, layout: Layout, mfns: Uint32Array, sharedInfoMfn: number,
+  frames: FrameTable,
+  domain: Domain,
+  config: PvConfig,
+  layout: Layout,
+  mfns: Uint32Array,
+  sharedInfoMfn: number,
 ): void => {
   const { memory } = frames;
   const own = !domain.privileged;
@@ -188,7 +206,12 @@ const writeStartInfo = (
     flags: own ? 0 : SIF_PRIVILEGED | SIF_INITDOMAIN,
     storeMfn: Mfn(own ? mfns[layout.store]! : 0),
     storeEvtchn: Port(own ? config.storePort : 0),
-    console: { domU: { mfn: Mfn(own ? mfns[layout.console]! : 0), evtchn: Port(own ? config.consolePort : 0) } },
+    console: {
+      domU: {
+        mfn: Mfn(own ? mfns[layout.console]! : 0),
+        evtchn: Port(own ? config.consolePort : 0),
+      },
+    },
     ptBase: Va(address(layout.tables)),
     nrPtFrames: layout.tableCount,
     mfnList: Va(PV_VIRT_BASE),

@@ -24,10 +24,10 @@ const PV_HIDDEN_EDX = (1 << 3) | (1 << 1) | (1 << 12) | (1 << 13) | (1 << 17);
 
 const NONE: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 
-/** What CPUID gives to `vcpu`. */
-export const guestCpuid = (vcpu: XenVcpu, leaf: number, subleaf: number): CpuidResult => {
+/** What CPUID gives to `vcpu` on a processor of `mhz`. */
+export const guestCpuid = (vcpu: XenVcpu, leaf: number, mhz: number): CpuidResult => {
   if (leaf >= FIRST_LEAF && leaf < FIRST_LEAF + 0x100) return xenLeaf(vcpu, leaf);
-  const answer = hostCpuid(leaf, subleaf);
+  const answer = hostCpuid(leaf, mhz);
   if (leaf !== 1) return answer;
   const pv = vcpu.domain.kind === 'pv';
   return {

@@ -1,6 +1,6 @@
 /**
- * Descriptor pages (GDT, LDT): what a guest may put into them. Code and data segments get DPL 3, call gates DPL 0 so
- * that using one faults; other system descriptors are refused.
+ * Descriptor pages (GDT, LDT): what a guest may put into them. Code and data segments get DPL 3,
+ * call gates DPL 0 so that using one faults; other system descriptors are refused.
  * @source xen/arch/x86/pv/descriptor-tables.c, SDM vol. 3, 3.4.5
  */
 import type { Memory } from '../machine/memory.ts';

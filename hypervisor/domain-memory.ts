@@ -1,6 +1,6 @@
 /**
- * The memory of one domain: its frames, how many it may have, its guest-physical map if it is hardware-assisted, and
- * everything that must be let go when it dies.
+ * The memory of one domain: its frames, how many it may have, its guest-physical map if it is
+ * hardware-assisted, and everything that must be let go when it dies.
  */
 import type { Mmu } from '../machine/mmu.ts';
 import type { Domain } from './domain.ts';
@@ -71,7 +71,10 @@ export class DomainMemory implements FrameOwner {
     for (const vcpu of this.#domain.vcpus) this.#mmu.flush(vcpu.arch);
   }
 
-  /** Load a descriptor table of these frames (none: unload), each becoming seg_desc. @errors -EINVAL: then the old one stays */
+  /**
+   * Load a descriptor table of these frames (none: unload), each becoming seg_desc. @errors
+   * -EINVAL: then the old one stays
+   */
   loadGdt(vcpu: XenVcpu, mfns: readonly number[]): number {
     const { frames } = this;
     for (let i = 0; i < mfns.length; i++) {
@@ -88,7 +91,10 @@ export class DomainMemory implements FrameOwner {
     return 0;
   }
 
-  /** Drop everything: roots, pins, descriptor tables, frames. What others still map stays until they unmap it. */
+  /**
+   * Drop everything: roots, pins, descriptor tables, frames. What others still map stays until they
+   * unmap it.
+   */
   destroy(): void {
     const { frames } = this;
     this.flush();

@@ -1,9 +1,18 @@
 /**
- * The second dimension of a hardware-assisted domain: guest frame to machine frame, as the four-level tables that the
- * MMU walks. The tables are frames of Xen's, out of any guest's reach.
+ * The second dimension of a hardware-assisted domain: guest frame to machine frame, as the
+ * four-level tables that the MMU walks. The tables are frames of Xen's, out of any guest's reach.
  * @source SDM vol. 3, 29.3.2
  */
-import { EPT_EXECUTE, EPT_MEMORY_WB, EPT_READ, EPT_WRITE, pteFrame, pteHi, pteLo, tableIndex } from '../machine/pte.ts';
+import {
+  EPT_EXECUTE,
+  EPT_MEMORY_WB,
+  EPT_READ,
+  EPT_WRITE,
+  pteFrame,
+  pteHi,
+  pteLo,
+  tableIndex,
+} from '../machine/pte.ts';
 import type { FrameTable } from './frames.ts';
 
 const ALL_RIGHTS = EPT_READ | EPT_WRITE | EPT_EXECUTE;
@@ -56,7 +65,10 @@ export class Ept {
     this.#tables.length = 0;
   }
 
-  /** Word index of the entry for `gfn`; -1 where its table is missing (or, with `make`, cannot be had). */
+  /**
+   * Word index of the entry for `gfn`; -1 where its table is missing (or, with `make`, cannot be
+   * had).
+   */
   #leaf(gfn: number, make: boolean): number {
     if (!(gfn >= 0 && gfn < MAX_GFN)) return -1;
     const { memory } = this.#frames;

@@ -1,14 +1,22 @@
 /**
- * The frame table: for each machine frame its owner, its references and its page type, in typed arrays. A frame is
- * freed when its last reference goes: the allocation is one, each mapping is one. Frames of one owner form a list
- * (links are MFNs, 0 ends it: MFN 0 is Xen's). Free frames are zero, so only those that were used are cleared.
+ * The frame table: for each machine frame its owner, its references and its page type, in typed
+ * arrays. A frame is freed when its last reference goes: the allocation is one, each mapping is
+ * one. Frames of one owner form a list (links are MFNs, 0 ends it: MFN 0 is Xen's). Free frames are
+ * zero, so only those that were used are cleared.
  */
 import type { Memory } from '../machine/memory.ts';
 import { EINVAL } from '../protocol/errno.ts';
 import { DOMID_INVALID, DOMID_XEN } from '../protocol/xen.ts';
 import { buildM2p, m2pFrames } from './m2p.ts';
 import {
-  FRAME_ALLOCATED, FRAME_SHARED, FRAME_USED, getPageType, putPageType, TYPE_NONE, TYPE_WRITABLE, type TypedFrames,
+  FRAME_ALLOCATED,
+  FRAME_SHARED,
+  FRAME_USED,
+  getPageType,
+  putPageType,
+  TYPE_NONE,
+  TYPE_WRITABLE,
+  type TypedFrames,
 } from './page-types.ts';
 
 /** Owner of a free frame. */
@@ -50,7 +58,9 @@ export class FrameTable implements TypedFrames {
   readonly linear: Int32Array;
   validated = 0;
   rule = '';
-  /** Set when an entry that was present lost rights: TLBs may hold what the tables no longer grant. */
+  /**
+   * Set when an entry that was present lost rights: TLBs may hold what the tables no longer grant.
+   */
   stale = false;
   /** First frame of the machine-to-physical table (contiguous), and the L3 table that maps it. */
   readonly m2pBase: number;
@@ -80,7 +90,8 @@ export class FrameTable implements TypedFrames {
     this.#previous = new Uint32Array(count);
     this.#freed = new Uint32Array(count);
     this.#xen = 1 + m2pFrames(count);
-    if (this.#xen > count) throw new RangeError(`memory: ${count} frames do not hold the hypervisor's ${this.#xen}`);
+    if (this.#xen > count)
+      throw new RangeError(`memory: ${count} frames do not hold the hypervisor's ${this.#xen}`);
     this.#fresh = this.#xen;
     for (let mfn = 0; mfn < this.#xen; mfn++) {
       this.owner[mfn] = DOMID_XEN;
@@ -109,7 +120,10 @@ export class FrameTable implements TypedFrames {
     return { total: this.count, free: this.free, xen: this.#xen, owned, dead: this.#dead };
   }
 
-  /** A zeroed frame with one reference, for `owner` or (undefined) for Xen itself; -1 when there is none. */
+  /**
+   * A zeroed frame with one reference, for `owner` or (undefined) for Xen itself; -1 when there is
+   * none.
+   */
   allocate(owner: FrameOwner | undefined): number {
     const mfn = this.#take();
     if (mfn < 0) return -1;
@@ -127,7 +141,10 @@ export class FrameTable implements TypedFrames {
     return mfn;
   }
 
-  /** A zeroed frame of Xen's that `owner` may map writable but never use otherwise (shared_info, grant table). */
+  /**
+   * A zeroed frame of Xen's that `owner` may map writable but never use otherwise (shared_info,
+   * grant table).
+   */
   allocateShared(owner: FrameOwner): number {
     const mfn = this.allocate(owner);
     if (mfn < 0) return -1;
@@ -148,7 +165,10 @@ export class FrameTable implements TypedFrames {
     return this.#owners[owner]?.privileged === true;
   }
 
-  /** Take a type and a general reference. Writable means that the hypervisor itself writes it. @errors -EINVAL, and those of a table's entries. */
+  /**
+   * Take a type and a general reference. Writable means that the hypervisor itself writes it.
+   * @errors -EINVAL, and those of a table's entries.
+   */
   getType(mfn: number, owner: { readonly id: number }, type: number): number {
     if (this.owner[mfn] !== owner.id) {
       this.rule = 'the frame is not yours';
@@ -186,7 +206,10 @@ export class FrameTable implements TypedFrames {
     return true;
   }
 
-  /** Whoever writes a frame other than through page tables says so, or it would be handed on unscrubbed. */
+  /**
+   * Whoever writes a frame other than through page tables says so, or it would be handed on
+   * unscrubbed.
+   */
   markUsed(mfn: number): void {
     this.flags[mfn]! |= FRAME_USED;
   }

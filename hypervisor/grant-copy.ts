@@ -1,11 +1,19 @@
 /**
- * GNTTABOP_copy: the hypervisor moves bytes between two frames, each the caller's own or granted to it, without either
- * being mapped.
+ * GNTTABOP_copy: the hypervisor moves bytes between two frames, each the caller's own or granted to
+ * it, without either being mapped.
  * @source xen/grant_table.h:495
  */
 import {
-  GNTCOPY_dest_gref, GNTCOPY_source_gref, GNTST_bad_copy_arg, GNTST_bad_domain, GNTST_bad_page, GNTST_general_error,
-  GNTST_okay, GNTST_permission_denied, GnttabCopy, GnttabCopyPtr,
+  GNTCOPY_dest_gref,
+  GNTCOPY_source_gref,
+  GNTST_bad_copy_arg,
+  GNTST_bad_domain,
+  GNTST_bad_page,
+  GNTST_general_error,
+  GNTST_okay,
+  GNTST_permission_denied,
+  GnttabCopy,
+  GnttabCopyPtr,
 } from '../protocol/grant-table.ts';
 import { DOMID_SELF } from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
@@ -25,7 +33,10 @@ export const copyGrant = (xen: Hypervisor, caller: XenVcpu, view: DataView): voi
   if (status !== GNTST_okay) refuseGrant(xen, caller, 'copy', status);
 };
 
-/** @errors GNTST_permission_denied, _bad_domain, _bad_gntref, _general_error, _bad_page, _bad_copy_arg */
+/**
+ * @errors GNTST_permission_denied, _bad_domain, _bad_gntref, _general_error, _bad_page,
+ * _bad_copy_arg
+ */
 const copy = (xen: Hypervisor, caller: XenVcpu, view: DataView, length: number): number => {
   const flags = view.getUint16(FLAGS, true);
   const fromRef = (flags & GNTCOPY_source_gref) !== 0;
@@ -56,7 +67,14 @@ const copy = (xen: Hypervisor, caller: XenVcpu, view: DataView, length: number):
 };
 
 /** The machine frame at one end, or a status. */
-const frameAt = (caller: XenVcpu, domain: Domain, view: DataView, at: number, isRef: boolean, readonly: boolean): number => {
+const frameAt = (
+  caller: XenVcpu,
+  domain: Domain,
+  view: DataView,
+  at: number,
+  isRef: boolean,
+  readonly: boolean,
+): number => {
   if (isRef) return domain.grants.lookup(view.getUint32(at, true), caller.domain.id, readonly);
   const gfn = view.getUint32(at + 4, true) * 4294967296 + view.getUint32(at, true);
   const mfn = domain.memory.frameOf(gfn);

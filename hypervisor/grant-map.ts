@@ -1,9 +1,19 @@
 /**
- * GNTTABOP_map_grant_ref and GNTTABOP_unmap_grant_ref for a paravirtual domain: its L1 entry at the given address is
- * set to the granter's frame, and holds the reference on it.
+ * GNTTABOP_map_grant_ref and GNTTABOP_unmap_grant_ref for a paravirtual domain: its L1 entry at the
+ * given address is set to the granter's frame, and holds the reference on it.
  * @source xen/grant_table.h:330, xen/arch/x86/pv/grant_table.c
  */
-import { PTE_A, PTE_D, PTE_NX_HI, PTE_P, PTE_RW, PTE_US, pteFrame, pteHi, pteLo } from '../machine/pte.ts';
+import {
+  PTE_A,
+  PTE_D,
+  PTE_NX_HI,
+  PTE_P,
+  PTE_RW,
+  PTE_US,
+  pteFrame,
+  pteHi,
+  pteLo,
+} from '../machine/pte.ts';
 import * as abi from '../protocol/grant-table.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { ownL1Word } from './page-entry.ts';
@@ -29,7 +39,12 @@ export const unmapGrantRef = (xen: Hypervisor, caller: XenVcpu, view: DataView):
 };
 
 /** A refusal that the guest finds in a status field, for the trace. */
-export const refuseGrant = (xen: Hypervisor, caller: XenVcpu, what: string, status: number): void => {
+export const refuseGrant = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  what: string,
+  status: number,
+): void => {
   xen.refuse(caller, 0, `grant ${what}: ${abi.grantStatusName(status)}`, { status });
 };
 
@@ -47,14 +62,23 @@ const map = (xen: Hypervisor, caller: XenVcpu, view: DataView): number => {
   const mfn = granter.grants.pin(ref, caller.domain.id, readonly);
   if (mfn < 0) return mfn;
 
-  const bits = PTE_P | PTE_A | PTE_D | (readonly ? 0 : PTE_RW) |
-    ((flags & abi.GNTMAP_application_map) !== 0 ? PTE_US : 0) | (((flags >>> 16) & 7) << 9);
+  const bits =
+    PTE_P |
+    PTE_A |
+    PTE_D |
+    (readonly ? 0 : PTE_RW) |
+    ((flags & abi.GNTMAP_application_map) !== 0 ? PTE_US : 0) |
+    (((flags >>> 16) & 7) << 9);
   const hi = (pteHi(mfn) | PTE_NX_HI) >>> 0;
   if (mapPage(xen, caller, signed(view, MAP.hostAddr), pteLo(mfn, bits), hi, granter.id) !== 0) {
     granter.grants.unpin(ref, readonly);
     return abi.GNTST_general_error;
   }
-  view.setUint32(MAP.handle, local.addMapping({ granter: granter.grants, ref, mfn, readonly }), true);
+  view.setUint32(
+    MAP.handle,
+    local.addMapping({ granter: granter.grants, ref, mfn, readonly }),
+    true,
+  );
   view.setUint32(MAP.devBusAddr, mfn << 12, true);
   view.setUint32(MAP.devBusAddr + 4, Math.floor(mfn / 0x100000), true);
   return abi.GNTST_okay;
@@ -69,10 +93,15 @@ const unmap = (xen: Hypervisor, caller: XenVcpu, view: DataView): number => {
   const va = signed(view, UNMAP.hostAddr);
   if (va === 0) return abi.GNTST_okay;
   const { u32 } = xen.frames.memory;
-  const word = caller.kernelRoot === 0 ? -1 : ownL1Word(xen.frames, xen.machine.mmu.leaf(caller.kernelRoot, va), id);
+  const word =
+    caller.kernelRoot === 0
+      ? -1
+      : ownL1Word(xen.frames, xen.machine.mmu.leaf(caller.kernelRoot, va), id);
   if (word < 0) return abi.GNTST_general_error;
   const lo = u32[word]!;
-  const same = (lo & PTE_P) !== 0 && pteFrame(lo, u32[word + 1]!) === mapping.mfn &&
+  const same =
+    (lo & PTE_P) !== 0 &&
+    pteFrame(lo, u32[word + 1]!) === mapping.mfn &&
     ((lo & PTE_RW) === 0) === mapping.readonly;
   if (!same) return abi.GNTST_general_error;
 

@@ -1,6 +1,6 @@
 /**
- * grant_table_op(cmd, list, count): most operations take a list whose elements each have a status; the hypercall
- * itself fails only when the list is not accessible.
+ * grant_table_op(cmd, list, count): most operations take a list whose elements each have a status;
+ * the hypercall itself fails only when the list is not accessible.
  * @source xen/grant_table.h:300
  */
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
@@ -17,7 +17,9 @@ import type { XenVcpu } from './xen-vcpu.ts';
 
 type ListOp = (xen: Hypervisor, caller: XenVcpu, va: number, count: number) => number;
 
-/** @errors -EINVAL for a negative count, -ENOSYS for an operation that is not offered; those of each */
+/**
+ * @errors -EINVAL for a negative count, -ENOSYS for an operation that is not offered; those of each
+ */
 export const grantTableOp: Handler = (xen, caller) => {
   const cmd = caller.argLo(0);
   const count = caller.argLo(2);
@@ -25,11 +27,16 @@ export const grantTableOp: Handler = (xen, caller) => {
   const list = LIST_OPS.get(cmd);
   if (list) return list(xen, caller, caller.arg(1), count);
   const act = SUB_OPS.get(cmd);
-  return act ? act(xen, caller, caller.arg(1)) : xen.refuse(caller, ENOSYS, 'no such grant_table_op', { cmd });
+  return act
+    ? act(xen, caller, caller.arg(1))
+    : xen.refuse(caller, ENOSYS, 'no such grant_table_op', { cmd });
 };
 
 /** Each element is copied in, done, and copied back with its status. @errors -EFAULT */
-const each = (size: number, act: (xen: Hypervisor, caller: XenVcpu, view: DataView) => void): ListOp => {
+const each = (
+  size: number,
+  act: (xen: Hypervisor, caller: XenVcpu, view: DataView) => void,
+): ListOp => {
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   return (xen, caller, va, count) => {
@@ -52,21 +59,29 @@ const each = (size: number, act: (xen: Hypervisor, caller: XenVcpu, view: DataVi
 const one =
   (act: SubOp): ListOp =>
   (xen, caller, va, count) =>
-    count === 1 ? act(xen, caller, va) : xen.refuse(caller, EINVAL, 'the list must have one element', { count });
+    count === 1
+      ? act(xen, caller, va)
+      : xen.refuse(caller, EINVAL, 'the list must have one element', { count });
 
 /** The domain that an operation is about, or the status that says why not. */
 const subject = (xen: Hypervisor, caller: XenVcpu, domid: number): Domain | number => {
   const domain = xen.resolve(caller, domid);
   if (!domain) return abi.GNTST_bad_domain;
-  return domain === caller.domain || caller.domain.privileged ? domain : abi.GNTST_permission_denied;
+  return domain === caller.domain || caller.domain.privileged
+    ? domain
+    : abi.GNTST_permission_denied;
 };
 
 const mfnBytes = new Uint8Array(8);
 const mfnView = new DataView(mfnBytes.buffer);
 
-/** Statuses: GNTST_bad_domain, _permission_denied, _general_error beyond the limit, _bad_virt_addr. */
+/**
+ * Statuses: GNTST_bad_domain, _permission_denied, _general_error beyond the limit, _bad_virt_addr.
+ */
 const setUp = (
-  xen: Hypervisor, caller: XenVcpu, arg: { readonly dom: number; readonly nrFrames: number; readonly frameList: number },
+  xen: Hypervisor,
+  caller: XenVcpu,
+  arg: { readonly dom: number; readonly nrFrames: number; readonly frameList: number },
 ): number => {
   const domain = subject(xen, caller, arg.dom);
   if (typeof domain === 'number') return domain;
@@ -110,8 +125,10 @@ const setVersion = op(abi.GnttabSetVersion, (xen, caller, arg) => {
 /** @errors -ESRCH -EPERM */
 const getVersion = op(abi.GnttabGetVersion, (xen, caller, arg) => {
   const domain = subject(xen, caller, arg.dom);
-  if (domain === abi.GNTST_bad_domain) return xen.refuse(caller, ESRCH, 'no such domain', { domid: arg.dom });
-  if (typeof domain === 'number') return xen.refuse(caller, EPERM, 'the grant table of another domain', { domid: arg.dom });
+  if (domain === abi.GNTST_bad_domain)
+    return xen.refuse(caller, ESRCH, 'no such domain', { domid: arg.dom });
+  if (typeof domain === 'number')
+    return xen.refuse(caller, EPERM, 'the grant table of another domain', { domid: arg.dom });
   arg.version = 1;
   return 0;
 });

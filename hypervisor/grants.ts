@@ -1,12 +1,19 @@
 /**
- * A domain's grant table, version 1: the shared entries that the guest writes, what Xen knows of those in use, and the
- * mappings that this domain has of others' frames. GTF_reading and GTF_writing stand in the shared entry exactly while
- * somebody maps it.
+ * A domain's grant table, version 1: the shared entries that the guest writes, what Xen knows of
+ * those in use, and the mappings that this domain has of others' frames. GTF_reading and
+ * GTF_writing stand in the shared entry exactly while somebody maps it.
  * @source xen/grant_table.h, xen/common/grant_table.c
  */
 import {
-  GNTST_bad_gntref, GNTST_bad_page, GNTST_general_error, GTF_permit_access, GTF_reading, GTF_readonly, GTF_sub_page,
-  GTF_type_mask, GTF_writing,
+  GNTST_bad_gntref,
+  GNTST_bad_page,
+  GNTST_general_error,
+  GTF_permit_access,
+  GTF_reading,
+  GTF_readonly,
+  GTF_sub_page,
+  GTF_type_mask,
+  GTF_writing,
 } from '../protocol/grant-table.ts';
 import type { DomainMemory } from './domain-memory.ts';
 import type { FrameTable } from './frames.ts';
@@ -33,7 +40,10 @@ export class GrantTable {
   pinned = 0;
   mapped = 0;
   readonly #frames: FrameTable;
-  /** For each ref: mappings that only read, mappings that may write, the frame and the mapper while there are any. */
+  /**
+   * For each ref: mappings that only read, mappings that may write, the frame and the mapper while
+   * there are any.
+   */
   #readers = new Uint32Array(0);
   #writers = new Uint32Array(0);
   #frame = new Uint32Array(0);
@@ -53,7 +63,10 @@ export class GrantTable {
     return this.shared.length * ENTRIES_PER_FRAME;
   }
 
-  /** Have at least `count` shared frames. @returns false beyond the limit, or without memory (then there may be more than before). */
+  /**
+   * Have at least `count` shared frames. @returns false beyond the limit, or without memory (then
+   * there may be more than before).
+   */
   grow(count: number): boolean {
     if (count > MAX_GRANT_FRAMES) return false;
     while (this.shared.length < count) {
@@ -85,10 +98,14 @@ export class GrantTable {
     if (inUse && this.#mapper[ref] !== mapper) return GNTST_general_error;
     if (!inUse || (!readonly && this.#writers[ref] === 0)) {
       const entry = this.#frames.memory.u32[this.#word(ref)]!;
-      if (entry >>> 16 !== mapper || (entry & GTF_type_mask) !== GTF_permit_access) return GNTST_general_error;
+      if (entry >>> 16 !== mapper || (entry & GTF_type_mask) !== GTF_permit_access)
+        return GNTST_general_error;
       if (!readonly && (entry & GTF_readonly) !== 0) return GNTST_general_error;
     }
-    if (inUse) return this.#frames.belongs(this.#frame[ref]!, this.memory.id) ? this.#frame[ref]! : GNTST_general_error;
+    if (inUse)
+      return this.#frames.belongs(this.#frame[ref]!, this.memory.id)
+        ? this.#frame[ref]!
+        : GNTST_general_error;
     const mfn = this.memory.frameOf(this.#frames.memory.u32[this.#word(ref) + 1]!);
     return mfn < 0 ? GNTST_bad_page : mfn;
   }
@@ -99,7 +116,8 @@ export class GrantTable {
     if (mfn < 0) return mfn;
     const { u32 } = this.#frames.memory;
     const word = this.#word(ref);
-    if ((u32[word]! & GTF_sub_page) !== 0 && this.#readers[ref]! + this.#writers[ref]! === 0) return GNTST_general_error;
+    if ((u32[word]! & GTF_sub_page) !== 0 && this.#readers[ref]! + this.#writers[ref]! === 0)
+      return GNTST_general_error;
 
     if (this.#readers[ref]! + this.#writers[ref]! === 0) {
       this.pinned++;
@@ -148,7 +166,10 @@ export class GrantTable {
     mapping.granter.unpin(mapping.ref, mapping.readonly);
   }
 
-  /** The domain dies: its mappings end (the frames' references go with its page tables), its own table is no more. */
+  /**
+   * The domain dies: its mappings end (the frames' references go with its page tables), its own
+   * table is no more.
+   */
   destroy(): void {
     for (let handle = 0; handle < this.#mappings.length; handle++) {
       if (this.#mappings[handle]) this.dropMapping(handle);
@@ -158,7 +179,10 @@ export class GrantTable {
 
   /** Index in memory.u32 of {flags u16, domid u16}; the frame follows. */
   #word(ref: number): number {
-    return (this.#frames.memory.frameAt(this.shared[ref >>> 9]!) >>> 2) + 2 * (ref & (ENTRIES_PER_FRAME - 1));
+    return (
+      (this.#frames.memory.frameAt(this.shared[ref >>> 9]!) >>> 2) +
+      2 * (ref & (ENTRIES_PER_FRAME - 1))
+    );
   }
 }
 

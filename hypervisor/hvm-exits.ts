@@ -61,7 +61,7 @@ export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
       halt(xen, vcpu);
       break;
     case EXIT_CPUID:
-      cpuid(vcpu);
+      cpuid(xen, vcpu);
       break;
     case EXIT_RDMSR:
       if (!readMsr(vcpu)) injectException(xen, vcpu, VECTOR_GP, 0);
@@ -87,9 +87,9 @@ const halt = (xen: Hypervisor, vcpu: XenVcpu): void => {
   else if (!interruptPending(vcpu)) vcpu.state = 'blocked';
 };
 
-const cpuid = (vcpu: XenVcpu): void => {
+const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
-  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), arch.lo(RCX << 3));
+  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz);
   arch.setHalves(RAX << 3, answer.eax, 0);
   arch.setHalves(RBX << 3, answer.ebx, 0);
   arch.setHalves(RCX << 3, answer.ecx, 0);

@@ -3,7 +3,7 @@
  * once and for ever; destroying gives back everything that it had, and the ledger shows that nothing is left.
  */
 import type { BlockStore } from '../machine/block-store.ts';
-import type { Code, Guest } from '../machine/cpu.ts';
+import type { Code, Cpu, Guest } from '../machine/cpu.ts';
 import { ScriptCpu } from '../machine/script-cpu.ts';
 import { ScriptText } from '../machine/script-text.ts';
 import { EVTCHNSTAT_unbound } from '../protocol/event-channel.ts';
@@ -21,6 +21,7 @@ import { closeAll, endPoll, EventTable } from './events.ts';
 import { createHvmDomain, createHvmVcpu } from './hvm.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { preparePvVcpu, startPv } from './pv-start.ts';
+import { hex } from './pv-traps.ts';
 import { stopPeriodic, stopSingleshot } from './timers.ts';
 import { XenVcpu } from './xen-vcpu.ts';
 
@@ -82,12 +83,22 @@ const furnish = (xen: Hypervisor, domain: Domain, config: DomainConfig, vcpus: n
     domain.kind === 'pv' ? furnishPv(xen, domain, pages, entry) : furnishHvm(xen, domain, pages, entry, config);
   for (const vcpu of domain.vcpus) {
     const processor = new ScriptCpu(machine, vcpu.arch, xen, text);
-    if (vcpu === first) processor.boot(config.guest, { startInfo });
+    processor.boot(vcpu === first ? config.guest : secondary(xen, vcpu, text), { startInfo });
     vcpu.processor = processor;
   }
   first.initialised = true;
   first.state = 'runnable';
 };
+
+/** A further vCPU executes the code that its context named; that code is given its own Cpu. */
+const secondary =
+  (xen: Hypervisor, vcpu: XenVcpu, text: ScriptText): Guest =>
+  async (cpu) => {
+    const { rip } = vcpu.arch;
+    const code = text.code(rip) as ((cpu: Cpu) => unknown) | undefined;
+    if (code) await code(cpu);
+    else xen.fail(vcpu.arch, `it began at ${hex(rip)}, where no code is`);
+  };
 
 const furnishPv = (xen: Hypervisor, domain: Domain, pages: number, entry: number): number => {
   const { boot } = domain;
@@ -106,7 +117,7 @@ const furnishPv = (xen: Hypervisor, domain: Domain, pages: number, entry: number
   boot.consoleMfn = built.consoleMfn;
   shareInfo(xen, domain, built.sharedInfoMfn);
   for (const vcpu of domain.vcpus) preparePvVcpu(vcpu);
-  startPv(domain.vcpus[0]!, built);
+  startPv(xen, domain.vcpus[0]!, built);
   return built.startInfo;
 };
 

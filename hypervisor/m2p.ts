@@ -1,6 +1,7 @@
 /**
- * The machine-to-physical table: for each MFN the PFN that its owner knows it by, all ones when there is none. Guests
- * read it at MACH2PHYS_VIRT_START, through tables that every L4 shares in slot 256.
+ * The machine-to-physical table: for each MFN the PFN that its owner knows it by, all ones when
+ * there is none. Guests read it at MACH2PHYS_VIRT_START, through tables that every L4 shares in
+ * slot 256.
  * @source xen/arch-x86/xen-x86_64.h:65
  */
 import type { Memory } from '../machine/memory.ts';

@@ -1,6 +1,6 @@
 /**
- * memory_op(cmd, arg): how much memory there is and where the machine-to-physical table lies. What changes a
- * reservation is in memory-reservation.ts.
+ * memory_op(cmd, arg): how much memory there is and where the machine-to-physical table lies. What
+ * changes a reservation is in memory-reservation.ts.
  * @source xen/memory.h
  */
 import { EFAULT, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
@@ -95,7 +95,9 @@ const memoryMap = op(abi.XenMemoryMap, (xen, caller, arg) => {
     const size = caller.domain.memory.maxPages * 4096;
     abi.E820Entry.set(e820View, 0, { addr: 0, size, type: abi.E820_RAM });
     if (!xen.copyToGuest(caller, arg.buffer, e820)) {
-      return xen.refuse(caller, EFAULT, 'the memory map buffer is not writable', { va: arg.buffer });
+      return xen.refuse(caller, EFAULT, 'the memory map buffer is not writable', {
+        va: arg.buffer,
+      });
     }
   }
   arg.nrEntries = count;

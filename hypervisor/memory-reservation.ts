@@ -1,16 +1,20 @@
 /**
- * Changing a domain's reservation, extent by extent. The result is how many extents were done, never an errno for a
- * partial result; an argument that makes no sense does nothing and returns the extent it was to start at.
+ * Changing a domain's reservation, extent by extent. The result is how many extents were done,
+ * never an errno for a partial result; an argument that makes no sense does nothing and returns the
+ * extent it was to start at.
  * @source xen/memory.h:44 (xen_memory_reservation)
  */
 import { EPERM } from '../protocol/errno.ts';
-import { XenMemoryReservation } from '../protocol/memory.ts';
 import { u64n } from '../protocol/layout.ts';
+import { XenMemoryReservation } from '../protocol/memory.ts';
 import type { Domain } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-/** Only single frames are given: contiguous extents are not offered. Taking back may be up to 2 MiB at once. */
+/**
+ * Only single frames are given: contiguous extents are not offered. Taking back may be up to 2 MiB
+ * at once.
+ */
 const MAX_GIVE_ORDER = 0;
 const MAX_TAKE_ORDER = 9;
 
@@ -19,15 +23,25 @@ const reservationView = new DataView(reservation.buffer);
 const word = new Uint8Array(8);
 const wordView = new DataView(word.buffer);
 
-/** Do one extent, whose place in the guest's list is `va` (0: no list). @returns false to stop there. */
-type Extent = (xen: Hypervisor, caller: XenVcpu, domain: Domain, va: number, order: number) => boolean;
+/**
+ * Do one extent, whose place in the guest's list is `va` (0: no list). @returns false to stop
+ * there.
+ */
+type Extent = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  domain: Domain,
+  va: number,
+  order: number,
+) => boolean;
 
 /** @errors -EPERM for another domain's reservation */
 const change =
   (maxOrder: number, extent: Extent) =>
   (xen: Hypervisor, caller: XenVcpu, va: number, start: number): number => {
     if (!xen.copyFromGuest(caller, va, reservation)) return start;
-    const { domid, nrExtents, extentOrder, extentStart } = XenMemoryReservation.get(reservationView);
+    const { domid, nrExtents, extentOrder, extentStart } =
+      XenMemoryReservation.get(reservationView);
     const domain = xen.resolve(caller, domid);
     if (!domain) return start;
     if (domain !== caller.domain && !caller.domain.privileged) {

@@ -1,11 +1,15 @@
 /**
- * mmu_update(list, count, done, domid): a batch of page-table entries and machine-to-physical entries. It stops at the
- * first failure; `done` receives how many succeeded either way.
+ * mmu_update(list, count, done, domid): a batch of page-table entries and machine-to-physical
+ * entries. It stops at the first failure; `done` receives how many succeeded either way.
  * @source xen/xen.h:272
  */
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
 import {
-  DOMID_SELF, MMU_MACHPHYS_UPDATE, MMU_NORMAL_PT_UPDATE, MMU_PT_UPDATE_NO_TRANSLATE, MMU_PT_UPDATE_PRESERVE_AD,
+  DOMID_SELF,
+  MMU_MACHPHYS_UPDATE,
+  MMU_NORMAL_PT_UPDATE,
+  MMU_PT_UPDATE_NO_TRANSLATE,
+  MMU_PT_UPDATE_PRESERVE_AD,
   MmuUpdate,
 } from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
@@ -22,12 +26,15 @@ const requestBytes = new Uint8Array(request.buffer);
 const doneWord = new Uint32Array(1);
 const doneBytes = new Uint8Array(doneWord.buffer);
 
-/** @errors -ESRCH -EPERM for the domains; -EFAULT for the list; -ENOSYS for a command; those of an entry */
+/**
+ * @errors -ESRCH -EPERM for the domains; -EFAULT for the list; -ENOSYS for a command; those of an
+ * entry
+ */
 export const mmuUpdate: Handler = (xen, caller) => {
   const list = caller.arg(0);
   const count = caller.argLo(1);
   const foreign = caller.argLo(3);
-  const tables = (foreign >>> 16) === 0 ? caller.domain : xen.domain((foreign >>> 16) - 1);
+  const tables = foreign >>> 16 === 0 ? caller.domain : xen.domain((foreign >>> 16) - 1);
   if (!tables) return xen.refuse(caller, ESRCH, 'no such domain', { domid: (foreign >>> 16) - 1 });
   const pages = pageOwner(xen, caller, foreign & 0xffff);
   if (typeof pages === 'number') return pages;
@@ -59,7 +66,13 @@ export const mmuUpdate: Handler = (xen, caller) => {
 };
 
 /** Write how many elements of a batch succeeded, when the caller asked for it. @returns `result` */
-export const reportDone = (xen: Hypervisor, caller: XenVcpu, va: number, done: number, result: number): number => {
+export const reportDone = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  va: number,
+  done: number,
+  result: number,
+): number => {
   doneWord[0] = done;
   if (va !== 0) xen.copyToGuest(caller, va, doneBytes);
   return result;
@@ -70,7 +83,8 @@ export const pageOwner = (xen: Hypervisor, caller: XenVcpu, domid: number): Doma
   if (domid === DOMID_SELF || domid === caller.domain.id) return caller.domain;
   const domain = xen.domain(domid);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { domid });
-  if (!caller.domain.privileged) return xen.refuse(caller, EPERM, 'frames of another domain', { domid });
+  if (!caller.domain.privileged)
+    return xen.refuse(caller, EPERM, 'frames of another domain', { domid });
   return domain;
 };
 
@@ -100,7 +114,13 @@ const apply = (xen: Hypervisor, caller: XenVcpu, tables: Domain, pages: Domain):
 
 const frameOf = (): number => request[1]! * 0x100000 + (request[0]! >>> 12);
 
-const updateEntry = (xen: Hypervisor, caller: XenVcpu, tables: Domain, pages: Domain, keepAd: boolean): number => {
+const updateEntry = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  tables: Domain,
+  pages: Domain,
+  keepAd: boolean,
+): number => {
   const { frames } = xen;
   const mfn = frameOf();
   if (!frames.belongs(mfn, tables.id)) {
@@ -125,14 +145,19 @@ const updateEntry = (xen: Hypervisor, caller: XenVcpu, tables: Domain, pages: Do
   } else if (type <= TYPE_L4 && pages === tables) {
     result = setTableEntry(frames, mfn, offset >>> 3, type, lo, hi, keepAd);
   }
-  return result === 0 ? 0 : xen.refuse(caller, -result, frames.rule, { table: mfn, slot: offset >>> 3 });
+  return result === 0
+    ? 0
+    : xen.refuse(caller, -result, frames.rule, { table: mfn, slot: offset >>> 3 });
 };
 
 const updateM2p = (xen: Hypervisor, caller: XenVcpu, tables: Domain, pages: Domain): number => {
-  if (tables !== caller.domain) return xen.refuse(caller, EPERM, 'machine-to-physical entries for another domain');
+  if (tables !== caller.domain)
+    return xen.refuse(caller, EPERM, 'machine-to-physical entries for another domain');
   const mfn = frameOf();
   if (pages.kind !== 'pv' || !xen.frames.belongs(mfn, pages.id)) {
-    return xen.refuse(caller, EINVAL, 'machine-to-physical entry of a frame that is not yours', { mfn });
+    return xen.refuse(caller, EINVAL, 'machine-to-physical entry of a frame that is not yours', {
+      mfn,
+    });
   }
   xen.frames.setM2p(mfn, request[2]!, request[3]!);
   return 0;

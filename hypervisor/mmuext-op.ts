@@ -1,6 +1,6 @@
 /**
- * mmuext_op(list, count, done, domid): a batch of operations on page tables other than entries. It stops at the first
- * failure; `done` receives how many succeeded.
+ * mmuext_op(list, count, done, domid): a batch of operations on page tables other than entries. It
+ * stops at the first failure; `done` receives how many succeeded.
  * @source xen/xen.h:343
  */
 import { isCanonical } from '../machine/pte.ts';
@@ -12,7 +12,14 @@ import type { Hypervisor } from './hypervisor.ts';
 import { pageOwner, reportDone, settle } from './mmu-update.ts';
 import type { Handler } from './op.ts';
 import { FRAME_PINNED, TYPE_WRITABLE } from './page-types.ts';
-import { flushDomain, flushDomainPage, flushLocal, flushLocalPage, flushMask, readVcpuMask } from './tlb.ts';
+import {
+  flushDomain,
+  flushDomainPage,
+  flushLocal,
+  flushLocalPage,
+  flushMask,
+  readVcpuMask,
+} from './tlb.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 const operation = new Uint32Array(abi.MmuextOp.size / 4);
@@ -23,14 +30,18 @@ const MAX_LDT_ENTRIES = 8192;
 
 /** Arguments of the operation at hand: an MFN, or a signed address. */
 const mfnAt = (word: number): number => operation[word + 1]! * 4294967296 + operation[word]!;
-const addressAt = (word: number): number => (operation[word + 1]! | 0) * 4294967296 + operation[word]!;
+const addressAt = (word: number): number =>
+  (operation[word + 1]! | 0) * 4294967296 + operation[word]!;
 
 export { newBaseptr, newUserBaseptr, setGdtFrames } from './base-pointer.ts';
 
 /** One operation on the frames of `pages`. */
 type Operation = (xen: Hypervisor, caller: XenVcpu, pages: Domain) => number;
 
-/** @errors -ESRCH -EPERM for the domain; -EFAULT for the list; -ENOSYS for an unknown operation; those of each */
+/**
+ * @errors -ESRCH -EPERM for the domain; -EFAULT for the list; -ENOSYS for an unknown operation;
+ * those of each
+ */
 export const mmuextOp: Handler = (xen, caller) => {
   const list = caller.arg(0);
   const count = caller.argLo(1);
@@ -55,7 +66,9 @@ export const mmuextOp: Handler = (xen, caller) => {
 const perform = (xen: Hypervisor, caller: XenVcpu, pages: Domain): number => {
   const cmd = operation[0]!;
   if (caller.domain.kind === 'hvm' && cmd > abi.MMUEXT_UNPIN_TABLE) {
-    return xen.refuse(caller, EOPNOTSUPP, 'not an operation for a hardware-assisted domain', { cmd });
+    return xen.refuse(caller, EOPNOTSUPP, 'not an operation for a hardware-assisted domain', {
+      cmd,
+    });
   }
   const act = OPERATIONS.get(cmd);
   if (!act) return xen.refuse(caller, ENOSYS, 'no such mmuext_op', { cmd });
@@ -108,7 +121,8 @@ const multi =
   (xen, caller) => {
     const va = addressAt(ARG1);
     const mask = addressAt(ARG2);
-    if (!readVcpuMask(xen, caller, mask)) return xen.refuse(caller, EINVAL, 'the vCPU mask is not readable', { va: mask });
+    if (!readVcpuMask(xen, caller, mask))
+      return xen.refuse(caller, EINVAL, 'the vCPU mask is not readable', { va: mask });
     if (!page || isCanonical(va)) flushMask(xen, caller, page, va);
     return 0;
   };
@@ -137,9 +151,14 @@ const invlpgHere: Operation = (xen, caller) => {
 
 /** Caches are not modelled; who may flush them is. @errors -EACCES without hardware */
 const flushCache: Operation = (xen, caller) =>
-  caller.domain.privileged ? 0 : xen.refuse(caller, EACCES, 'cache flush by a domain without hardware');
+  caller.domain.privileged
+    ? 0
+    : xen.refuse(caller, EACCES, 'cache flush by a domain without hardware');
 
-/** An LDT is checked and otherwise of no effect: selectors are not looked up in memory. @errors -EINVAL */
+/**
+ * An LDT is checked and otherwise of no effect: selectors are not looked up in memory. @errors
+ * -EINVAL
+ */
 const setLdt: Operation = (xen, caller) => {
   const va = addressAt(ARG1);
   const entries = operation[ARG2]!;
@@ -170,12 +189,20 @@ const writeFrame =
     return 0;
   };
 
-const superPage: Operation = (xen, caller) => xen.refuse(caller, EOPNOTSUPP, 'super pages are not offered');
+const superPage: Operation = (xen, caller) =>
+  xen.refuse(caller, EOPNOTSUPP, 'super pages are not offered');
 
 /** Operations that a privileged domain may do on another's frames. */
 const ON_OTHERS: ReadonlySet<number> = new Set([
-  abi.MMUEXT_PIN_L1_TABLE, abi.MMUEXT_PIN_L2_TABLE, abi.MMUEXT_PIN_L3_TABLE, abi.MMUEXT_PIN_L4_TABLE,
-  abi.MMUEXT_UNPIN_TABLE, abi.MMUEXT_CLEAR_PAGE, abi.MMUEXT_COPY_PAGE, abi.MMUEXT_MARK_SUPER, abi.MMUEXT_UNMARK_SUPER,
+  abi.MMUEXT_PIN_L1_TABLE,
+  abi.MMUEXT_PIN_L2_TABLE,
+  abi.MMUEXT_PIN_L3_TABLE,
+  abi.MMUEXT_PIN_L4_TABLE,
+  abi.MMUEXT_UNPIN_TABLE,
+  abi.MMUEXT_CLEAR_PAGE,
+  abi.MMUEXT_COPY_PAGE,
+  abi.MMUEXT_MARK_SUPER,
+  abi.MMUEXT_UNMARK_SUPER,
 ]);
 
 const OPERATIONS: ReadonlyMap<number, Operation> = new Map([

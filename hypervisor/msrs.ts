@@ -20,7 +20,7 @@ const BASES = new Map([
 const APIC_ENABLED = 0xfee00800;
 const APIC_BSP = 0x100;
 const PAT_LO = 0x00070406;
-const PAT_HI = 0x00050100;
+const PAT_HI = 0x0501;
 /** The hypervisor's own range, where nothing is made up. */
 const XEN_FIRST = 0x40000000;
 const XEN_LAST = 0x400002ff;

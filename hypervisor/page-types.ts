@@ -1,7 +1,8 @@
 /**
- * Page types: a frame is at most one of L1..L4 table, descriptor page or writable, with a count of its uses.
- * Going from 0 to 1 as a table validates all 512 entries, each taking references on what it names, so nobody who
- * can write a page can have it walked by the MMU. Failure gives back every reference it took.
+ * Page types: a frame is at most one of L1..L4 table, descriptor page or writable, with a count of
+ * its uses. Going from 0 to 1 as a table validates all 512 entries, each taking references on what
+ * it names, so nobody who can write a page can have it walked by the MMU. Failure gives back every
+ * reference it took.
  * @source xen/arch/x86/mm.c (rules and errno), SDM vol. 3, 4.5
  */
 import type { Memory } from '../machine/memory.ts';
@@ -26,7 +27,10 @@ export const FRAME_PINNED = 2;
 export const FRAME_VALIDATED = 4;
 /** Somebody may have written it since it was last zeroed. */
 export const FRAME_USED = 8;
-/** A page of Xen's that it shares with the domain: permanently writable, not part of its reservation. */
+/**
+ * A page of Xen's that it shares with the domain: permanently writable, not part of its
+ * reservation.
+ */
 export const FRAME_SHARED = 16;
 
 /** L4 slots 256 to 271 are Xen's. */
@@ -51,7 +55,10 @@ export interface TypedFrames {
   readonly typeCount: Uint32Array;
   readonly refs: Uint32Array;
   readonly flags: Uint8Array;
-  /** Linear page tables: above 0, how many entries name tables of the same level; below, how many such name this one. */
+  /**
+   * Linear page tables: above 0, how many entries name tables of the same level; below, how many
+   * such name this one.
+   */
   readonly linear: Int32Array;
   /** Present entries looked at, for whoever charges for them. */
   validated: number;
@@ -67,11 +74,15 @@ const refuse = (frames: TypedFrames, errno: number, rule: string): number => {
   return -errno;
 };
 
-/** Take one type reference; the caller holds or takes the general one. @errors -EINVAL, and those of the entries. */
+/**
+ * Take one type reference; the caller holds or takes the general one. @errors -EINVAL, and those of
+ * the entries.
+ */
 export const getPageType = (frames: TypedFrames, mfn: number, type: number): number => {
   const { typeCount } = frames;
   if (typeCount[mfn]! > 0) {
-    if (frames.type[mfn] !== type) return refuse(frames, EINVAL, 'the frame is in use as another type');
+    if (frames.type[mfn] !== type)
+      return refuse(frames, EINVAL, 'the frame is in use as another type');
     typeCount[mfn]! += 1;
     return 0;
   }
@@ -81,7 +92,11 @@ export const getPageType = (frames: TypedFrames, mfn: number, type: number): num
   if (type === TYPE_WRITABLE) return 0;
   frames.flags[mfn]! |= FRAME_USED;
   const result =
-    type === TYPE_SEG_DESC ? promoteDescriptors(frames, mfn) : type === TYPE_L1 ? promoteL1(frames, mfn) : promoteTable(frames, mfn, type);
+    type === TYPE_SEG_DESC
+      ? promoteDescriptors(frames, mfn)
+      : type === TYPE_L1
+        ? promoteL1(frames, mfn)
+        : promoteTable(frames, mfn, type);
   if (result === 0) {
     frames.flags[mfn]! |= FRAME_VALIDATED;
   } else {
@@ -105,15 +120,26 @@ export const putPageType = (frames: TypedFrames, mfn: number): void => {
 };
 
 /** Take what a present L1 entry holds. @errors -EINVAL -EPERM -EBUSY, as in pv-abi 4.2. */
-export const getL1Entry = (frames: TypedFrames, lo: number, hi: number, tableOwner: number, pageOwner: number): number => {
+export const getL1Entry = (
+  frames: TypedFrames,
+  lo: number,
+  hi: number,
+  tableOwner: number,
+  pageOwner: number,
+): number => {
   if ((lo & L1_CACHE_BITS) !== 0 && !frames.mayCacheAttributes(tableOwner)) {
     return refuse(frames, EINVAL, 'cacheability bits in an L1 entry');
   }
   const mfn = pteFrame(lo, hi);
   if (mfn >= frames.count) {
-    return refuse(frames, mfn === INVALID_FRAME ? EINVAL : EPERM, 'L1 entry names a frame that is not memory');
+    return refuse(
+      frames,
+      mfn === INVALID_FRAME ? EINVAL : EPERM,
+      'L1 entry names a frame that is not memory',
+    );
   }
-  if (frames.owner[mfn] !== pageOwner) return refuse(frames, EBUSY, 'L1 entry names a frame of another owner');
+  if (frames.owner[mfn] !== pageOwner)
+    return refuse(frames, EBUSY, 'L1 entry names a frame of another owner');
   if ((lo & PTE_RW) !== 0) {
     if (frames.typeCount[mfn]! > 0 && frames.type[mfn] !== TYPE_WRITABLE) {
       return refuse(frames, EBUSY, 'writable mapping of a frame with another type');
@@ -134,11 +160,22 @@ export const putL1Entry = (frames: TypedFrames, lo: number, hi: number): void =>
   frames.putRef(mfn);
 };
 
-/** Take what a present entry of table `table`, of `level` 2 to 4, holds. @errors -EINVAL, and those of a lower table. */
-export const getTableEntry = (frames: TypedFrames, lo: number, hi: number, table: number, level: number): number => {
-  if ((lo & TABLE_DISALLOWED) !== 0) return refuse(frames, EINVAL, 'forbidden flags in an upper entry');
+/**
+ * Take what a present entry of table `table`, of `level` 2 to 4, holds. @errors -EINVAL, and those
+ * of a lower table.
+ */
+export const getTableEntry = (
+  frames: TypedFrames,
+  lo: number,
+  hi: number,
+  table: number,
+  level: number,
+): number => {
+  if ((lo & TABLE_DISALLOWED) !== 0)
+    return refuse(frames, EINVAL, 'forbidden flags in an upper entry');
   const mfn = pteFrame(lo, hi);
-  if (frames.owner[mfn] !== frames.owner[table]) return refuse(frames, EINVAL, 'upper entry names a frame of another owner');
+  if (frames.owner[mfn] !== frames.owner[table])
+    return refuse(frames, EINVAL, 'upper entry names a frame of another owner');
   const result = getPageType(frames, mfn, level - 1);
   if (result === 0) {
     frames.refs[mfn]! += 1;
@@ -148,7 +185,13 @@ export const getTableEntry = (frames: TypedFrames, lo: number, hi: number, table
 };
 
 /** Give back what an entry of table `table` holds. */
-export const putTableEntry = (frames: TypedFrames, lo: number, hi: number, table: number, level: number): void => {
+export const putTableEntry = (
+  frames: TypedFrames,
+  lo: number,
+  hi: number,
+  table: number,
+  level: number,
+): void => {
   if ((lo & PTE_P) === 0) return;
   const mfn = pteFrame(lo, hi);
   if (mfn === table) return;
@@ -161,7 +204,13 @@ export const putTableEntry = (frames: TypedFrames, lo: number, hi: number, table
 };
 
 /** A read-only entry that names a table of the same level; naming itself takes no reference. */
-const getLinear = (frames: TypedFrames, lo: number, mfn: number, table: number, level: number): boolean => {
+const getLinear = (
+  frames: TypedFrames,
+  lo: number,
+  mfn: number,
+  table: number,
+  level: number,
+): boolean => {
   if ((lo & PTE_RW) !== 0) return false;
   if (mfn === table) return true;
   const validated = frames.type[mfn] === level && (frames.flags[mfn]! & FRAME_VALIDATED) !== 0;
@@ -174,14 +223,20 @@ const getLinear = (frames: TypedFrames, lo: number, mfn: number, table: number, 
   return true;
 };
 
-/** Low and high half of an L1 entry as Xen stores it: user pages global, kernel pages user with the mark. */
+/**
+ * Low and high half of an L1 entry as Xen stores it: user pages global, kernel pages user with the
+ * mark.
+ */
 export const adjustL1Lo = (lo: number, hi: number): number =>
-  ((lo & PTE_US) === 0 || (hi & PTE_GUEST_KERNEL_HI) !== 0 ? lo | PTE_US : lo | PTE_US | PTE_G) >>> 0;
+  ((lo & PTE_US) === 0 || (hi & PTE_GUEST_KERNEL_HI) !== 0 ? lo | PTE_US : lo | PTE_US | PTE_G) >>>
+  0;
 
-export const adjustL1Hi = (lo: number, hi: number): number => ((lo & PTE_US) === 0 ? (hi | PTE_GUEST_KERNEL_HI) >>> 0 : hi);
+export const adjustL1Hi = (lo: number, hi: number): number =>
+  (lo & PTE_US) === 0 ? (hi | PTE_GUEST_KERNEL_HI) >>> 0 : hi;
 
 /** Low half of an upper entry as Xen stores it. */
-export const adjustTableLo = (lo: number, level: number): number => (level === TYPE_L4 ? lo | PTE_US | PTE_A : lo | PTE_US) >>> 0;
+export const adjustTableLo = (lo: number, level: number): number =>
+  (level === TYPE_L4 ? lo | PTE_US | PTE_A : lo | PTE_US) >>> 0;
 
 const promoteDescriptors = (frames: TypedFrames, mfn: number): number =>
   sanitizeDescriptors(frames.memory, mfn) ? 0 : refuse(frames, EINVAL, 'forbidden descriptor');

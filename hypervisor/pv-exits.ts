@@ -75,7 +75,7 @@ const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   const { costs } = xen.machine;
   xen.charge(vcpu, CAUSE_PRIVILEGED, costs.fault + costs.emulate);
-  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), arch.lo(RCX << 3));
+  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz);
   arch.setHalves(RAX << 3, answer.eax, 0);
   arch.setHalves(RBX << 3, answer.ebx, 0);
   arch.setHalves(RCX << 3, answer.ecx, 0);

@@ -4,10 +4,11 @@
  */
 import { CONTROL_CPUID, CONTROL_SYSCALL } from '../machine/exit.ts';
 import {
-  CONTROLS, CR0, CR3, CR4, CS, EFER, EXCEPTION_BITMAP, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSI, RSP, SS,
+  CONTROLS, CR0, CR4, CS, EFER, EXCEPTION_BITMAP, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSI, RSP, SS,
 } from '../machine/vcpu.ts';
-import { PAGE_SIZE } from '../protocol/units.ts';
 import { FLAT_KERNEL_CS, FLAT_KERNEL_SS } from '../protocol/xen.ts';
+import { newBaseptr } from './base-pointer.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** PG, AM, WP, NE, ET, MP, PE; PAE, OSFXSR, OSXMMEXCPT; SCE, LME, LMA, NXE. */
@@ -32,6 +33,7 @@ export const preparePvVcpu = (vcpu: XenVcpu): void => {
 
 /** The first vCPU: at the kernel's entry, on the boot stack, start_info in RSI. */
 export const startPv = (
+  xen: Hypervisor,
   vcpu: XenVcpu,
   built: { rip: number; rsp: number; startInfo: number; cr3Mfn: number },
 ): void => {
@@ -39,8 +41,8 @@ export const startPv = (
   arch.rip = built.rip;
   arch.setGpr(RSP, built.rsp);
   arch.setGpr(RSI, built.startInfo);
-  arch.set(CR3, built.cr3Mfn * PAGE_SIZE);
-  vcpu.kernelRoot = built.cr3Mfn;
+  // Loading the root takes a reference of its own beside the pin, so that leaving it does not undo the pin.
+  if (newBaseptr(xen, vcpu, built.cr3Mfn) !== 0) throw new Error(`boot root: ${xen.frames.rule}`);
   vcpu.kernelSs = FLAT_KERNEL_SS;
   vcpu.kernelSp = built.rsp;
 };

@@ -1,6 +1,7 @@
 /**
- * Flushing translations of a PV domain's vCPUs. Rights that an entry lost are flushed before the hypercall that
- * changed it returns, so a frame is never reused while a TLB entry still leads to it.
+ * Flushing translations of a PV domain's vCPUs. Rights that an entry lost are flushed before the
+ * hypercall that changed it returns, so a frame is never reused while a TLB entry still leads to
+ * it.
  */
 import type { Domain } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -16,7 +17,12 @@ export const flushDomain = (xen: Hypervisor, caller: XenVcpu, domain: Domain): v
   xen.chargeHypercall(caller, xen.machine.costs.tlbFlush);
 };
 
-export const flushDomainPage = (xen: Hypervisor, caller: XenVcpu, domain: Domain, va: number): void => {
+export const flushDomainPage = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  domain: Domain,
+  va: number,
+): void => {
   const { vcpus } = domain;
   for (let i = 0; i < vcpus.length; i++) xen.machine.mmu.flushPage(vcpus[i]!.arch, va);
   xen.chargeHypercall(caller, xen.machine.costs.invlpg);

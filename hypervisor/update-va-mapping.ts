@@ -1,21 +1,36 @@
 /**
- * update_va_mapping(va, entry, flags): set the L1 entry for one address of the current tables, and flush.
+ * update_va_mapping(va, entry, flags): set the L1 entry for one address of the current tables, and
+ * flush.
  * @source xen/xen.h:459 (UVMF_*)
  */
 import { isCanonical } from '../machine/pte.ts';
 import { EFAULT, EINVAL } from '../protocol/errno.ts';
-import { UVMF_ALL, UVMF_FLUSHTYPE_MASK, UVMF_INVLPG, UVMF_LOCAL, UVMF_TLB_FLUSH } from '../protocol/xen.ts';
+import {
+  UVMF_ALL,
+  UVMF_FLUSHTYPE_MASK,
+  UVMF_INVLPG,
+  UVMF_LOCAL,
+  UVMF_TLB_FLUSH,
+} from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { pageOwner, settle } from './mmu-update.ts';
 import type { Handler } from './op.ts';
 import { mayBeAliased, ownL1Word, setL1Entry } from './page-entry.ts';
 import {
-  flushDomain, flushDomainPage, flushLocal, flushLocalPage, flushMask, readVcpuMask,
+  flushDomain,
+  flushDomainPage,
+  flushLocal,
+  flushLocalPage,
+  flushMask,
+  readVcpuMask,
 } from './tlb.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-/** @errors -EINVAL for an address without an L1 entry of the caller's; those of the entry; -EFAULT for the vCPU mask */
+/**
+ * @errors -EINVAL for an address without an L1 entry of the caller's; those of the entry; -EFAULT
+ * for the vCPU mask
+ */
 export const updateVaMapping: Handler = (xen, caller) => update(xen, caller, caller.domain);
 
 /** The same with a fourth argument: whose frame the entry names. @errors also -ESRCH -EPERM */
@@ -34,13 +49,21 @@ const update = (xen: Hypervisor, caller: XenVcpu, pages: Domain): number => {
 };
 
 /**
- * Set the L1 entry for `va` in the caller's kernel tables to a frame of domain `pages`, and flush what it no longer
- * allows. @errors -EINVAL -EPERM -EBUSY
+ * Set the L1 entry for `va` in the caller's kernel tables to a frame of domain `pages`, and flush
+ * what it no longer allows. @errors -EINVAL -EPERM -EBUSY
  */
-export const mapPage = (xen: Hypervisor, caller: XenVcpu, va: number, lo: number, hi: number, pages: number): number => {
+export const mapPage = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  va: number,
+  lo: number,
+  hi: number,
+  pages: number,
+): number => {
   const { frames } = xen;
   const { domain } = caller;
-  const at = isCanonical(va) && caller.kernelRoot !== 0 ? xen.machine.mmu.leaf(caller.kernelRoot, va) : -1;
+  const at =
+    isCanonical(va) && caller.kernelRoot !== 0 ? xen.machine.mmu.leaf(caller.kernelRoot, va) : -1;
   const word = ownL1Word(frames, at, domain.id);
   if (word < 0) {
     frames.rule = 'no L1 entry of your own for this address';
@@ -55,7 +78,9 @@ export const mapPage = (xen: Hypervisor, caller: XenVcpu, va: number, lo: number
   return result;
 };
 
-/** What the guest asked for in `flags`; anything but local or all is the address of a vCPU bitmap. */
+/**
+ * What the guest asked for in `flags`; anything but local or all is the address of a vCPU bitmap.
+ */
 const flush = (xen: Hypervisor, caller: XenVcpu, va: number, flags: number): number => {
   const type = flags & UVMF_FLUSHTYPE_MASK;
   if (type !== UVMF_TLB_FLUSH && type !== UVMF_INVLPG) return 0;

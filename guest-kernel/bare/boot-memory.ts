@@ -1,4 +1,6 @@
-/** What the PVH boot record says: the command line, and the largest piece of RAM in its memory map. */
+/**
+ * What the PVH boot record says: the command line, and the largest piece of RAM in its memory map.
+ */
 import type { Cpu } from '../../machine/cpu.ts';
 import {
   HvmMemmapTableEntry,

@@ -1,4 +1,6 @@
-/** The bare back end: a kernel at CPL 0 with its own descriptor tables, page tables, PIC and PIT. */
+/**
+ * The bare back end: a kernel at CPL 0 with its own descriptor tables, page tables, PIC and PIT.
+ */
 import type { BootRecord, Cpu } from '../../machine/cpu.ts';
 import { describe } from '../describe.ts';
 import { Frames } from '../frames.ts';

@@ -1,5 +1,6 @@
 /**
- * The two 8259A interrupt controllers: lines 0..15 at vectors 32..47. A line is masked unless somebody listens.
+ * The two 8259A interrupt controllers: lines 0..15 at vectors 32..47. A line is masked unless
+ * somebody listens.
  * @source Intel 8259A data sheet
  */
 import type { Cpu } from '../../machine/cpu.ts';
@@ -40,7 +41,10 @@ export class Pic {
     return signal;
   }
 
-  /** The interrupt of `line` arrived: end it, then call who listens, so that a new edge meanwhile is not lost. */
+  /**
+   * The interrupt of `line` arrived: end it, then call who listens, so that a new edge meanwhile is
+   * not lost.
+   */
   handle(line: number): void {
     const chip = line < 8 ? 0 : 1;
     if ((line & 7) === 7 && !this.#inService(chip, 7)) {

@@ -1,5 +1,6 @@
 /**
- * The descriptor tables that long mode still needs: flat segments, one TSS for the kernel stack, and the IDT.
+ * The descriptor tables that long mode still needs: flat segments, one TSS for the kernel stack,
+ * and the IDT.
  * @source SDM vol. 3, 3.4.5 (descriptors), 6.14.1 (gates), 7.7 (TSS)
  */
 import type { Cpu } from '../../machine/cpu.ts';
@@ -10,7 +11,10 @@ export const USER_SS = 0x28 | 3;
 export const USER_CS = 0x30 | 3;
 const TSS_SELECTOR = 0x40;
 
-/** SYSCALL loads CS from bits 32-47 of STAR (SS is the next); SYSRET adds 8 (SS) and 16 (CS) to bits 48-63. */
+/**
+ * SYSCALL loads CS from bits 32-47 of STAR (SS is the next); SYSRET adds 8 (SS) and 16 (CS) to bits
+ * 48-63.
+ */
 export const STAR_VALUE = (BigInt(USER_SS - 8) << 48n) | (BigInt(KERNEL_CS) << 32n);
 
 const TSS_OFFSET = 0x80;
@@ -19,7 +23,10 @@ const TSS_RSP0 = 4;
 const IDT_ENTRIES = 256;
 const GATE_BYTES = 16;
 
-/** High words of the flat segments: granularity, long or big, present, DPL, type; their limit is 4 GiB. */
+/**
+ * High words of the flat segments: granularity, long or big, present, DPL, type; their limit is 4
+ * GiB.
+ */
 const FLAT_SEGMENTS = [
   [KERNEL_CS, 0x00af9a00],
   [KERNEL_CS + 8, 0x00cf9200],

@@ -1,6 +1,6 @@
 /**
- * Page tables on hardware: direct stores, INVLPG and CR3. Each space has a root of its own whose upper half is the
- * kernel's; user mode runs on the same root, kept out by the U/S bit.
+ * Page tables on hardware: direct stores, INVLPG and CR3. Each space has a root of its own whose
+ * upper half is the kernel's; user mode runs on the same root, kept out by the U/S bit.
  */
 import type { Cpu } from '../../machine/cpu.ts';
 import { TableSpace, type TableWriter } from '../address-space.ts';

@@ -1,5 +1,6 @@
 /**
- * Time on hardware: the TSC, whose frequency CPUID says or the PIT measures, and PIT channel 0 as a one-shot timer.
+ * Time on hardware: the TSC, whose frequency CPUID says or the PIT measures, and PIT channel 0 as a
+ * one-shot timer.
  * @source Intel 8254 data sheet; SDM vol. 2, CPUID leaves 15H and 16H
  */
 import type { Cpu } from '../../machine/cpu.ts';

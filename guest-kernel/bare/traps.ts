@@ -1,6 +1,7 @@
 /**
- * Where the processor enters this kernel: IDT gates for exceptions and the PIC's lines, and LSTAR for system calls. Each
- * stub reads the frame that the processor pushed and leaves by IRETQ or SYSRET.
+ * Where the processor enters this kernel: IDT gates for exceptions and the PIC's lines, and LSTAR
+ * for system calls. Each stub reads the frame that the processor pushed and leaves by IRETQ or
+ * SYSRET.
  * @source SDM vol. 3, 6.14 (frames), vol. 2, SYSCALL
  */
 import type { Cpu } from '../../machine/cpu.ts';

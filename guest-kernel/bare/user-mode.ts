@@ -1,4 +1,6 @@
-/** Going to user mode on hardware: IRETQ to a user CS; traps from there come in on the TSS's RSP0. */
+/**
+ * Going to user mode on hardware: IRETQ to a user CS; traps from there come in on the TSS's RSP0.
+ */
 import type { Cpu } from '../../machine/cpu.ts';
 import type { Interrupts } from '../kernel.ts';
 import { RFLAGS_USER, RSP } from '../layout.ts';

@@ -1,5 +1,6 @@
 /**
- * What the domain builder left: where the boot pages end, and how far its tables map the direct map beyond them.
+ * What the domain builder left: where the boot pages end, and how far its tables map the direct map
+ * beyond them.
  * @source xen/xen.h (start_info and the layout above it)
  */
 import type { Cpu } from '../../machine/cpu.ts';

@@ -1,6 +1,7 @@
 /**
- * Event channels: the upcall scans the two-level bitmap in shared_info and calls who listens. A port that nobody
- * listens to stays masked, so its event waits in the pending bit until somebody looks.
+ * Event channels: the upcall scans the two-level bitmap in shared_info and calls who listens. A
+ * port that nobody listens to stays masked, so its event waits in the pending bit until somebody
+ * looks.
  * @source xen/event_channel.h, xen/xen.h (shared_info)
  */
 import type { Observable } from 'rxjs';

@@ -1,6 +1,6 @@
 /**
- * Grants, version 1: this domain's table, mapped into the kernel half, and the operations on what others grant.
- * The table is set up at first use and grows by a frame when it is full.
+ * Grants, version 1: this domain's table, mapped into the kernel half, and the operations on what
+ * others grant. The table is set up at first use and grows by a frame when it is full.
  * @source xen/grant_table.h
  */
 import type { Cpu } from '../../machine/cpu.ts';
@@ -167,7 +167,10 @@ export class PvGrants implements Grants {
     return va;
   }
 
-  /** A grant operation on one struct; the hypercall's second argument is the struct, the third the count. */
+  /**
+   * A grant operation on one struct; the hypercall's second argument is the struct, the third the
+   * count.
+   */
   #op<
     S extends
       | typeof gt.GnttabMapGrantRef

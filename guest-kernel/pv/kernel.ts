@@ -1,5 +1,6 @@
 /**
- * The paravirtual back end: a kernel whose page tables, interrupts, time and devices are hypercalls.
+ * The paravirtual back end: a kernel whose page tables, interrupts, time and devices are
+ * hypercalls.
  * @source xen/xen.h (start_info)
  */
 import type { BootRecord, Cpu } from '../../machine/cpu.ts';
@@ -156,7 +157,9 @@ export class PvKernel implements Kernel {
   }
 }
 
-/** Upcalls masked and unmasked in vcpu_info; what came meanwhile needs a hypercall to be delivered. */
+/**
+ * Upcalls masked and unmasked in vcpu_info; what came meanwhile needs a hypercall to be delivered.
+ */
 class PvInterrupts implements Interrupts {
   readonly #xen: Xen;
   readonly #pending: number;

@@ -1,6 +1,7 @@
 /**
- * Address spaces under Xen: each has a kernel root (everything) and a user root (user mappings only), which share the
- * L3 tables of user slots. Both are pinned as L4 tables for as long as the space lives.
+ * Address spaces under Xen: each has a kernel root (everything) and a user root (user mappings
+ * only), which share the L3 tables of user slots. Both are pinned as L4 tables for as long as the
+ * space lives.
  * @source xen/xen.h (mmuext_op)
  */
 import {

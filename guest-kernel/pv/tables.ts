@@ -1,6 +1,7 @@
 /**
- * Page tables under Xen: tables are mapped read-only and every change is an mmu_update, queued so that one operation
- * of an address space is one hypercall. PFNs become MFNs through the P2M, and back through Xen's M2P.
+ * Page tables under Xen: tables are mapped read-only and every change is an mmu_update, queued so
+ * that one operation of an address space is one hypercall. PFNs become MFNs through the P2M, and
+ * back through Xen's M2P.
  * @source xen/xen.h (mmu_update)
  */
 import type { Cpu } from '../../machine/cpu.ts';

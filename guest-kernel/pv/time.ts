@@ -1,6 +1,6 @@
 /**
- * Time under Xen: system time computed from the TSC by the factors in vcpu_time_info, whose version is odd while Xen
- * writes it; alarms by set_timer_op, which raises VIRQ_TIMER.
+ * Time under Xen: system time computed from the TSC by the factors in vcpu_time_info, whose version
+ * is odd while Xen writes it; alarms by set_timer_op, which raises VIRQ_TIMER.
  * @source xen/xen.h (vcpu_time_info)
  */
 import type { Cpu } from '../../machine/cpu.ts';

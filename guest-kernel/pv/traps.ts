@@ -1,6 +1,7 @@
 /**
- * Where Xen enters this kernel: exceptions, the event upcall, system calls of user code. Each stub reads the frame that
- * Xen pushed, calls the handler, and returns by the iret hypercall, whose frame overlaps the one it got.
+ * Where Xen enters this kernel: exceptions, the event upcall, system calls of user code. Each stub
+ * reads the frame that Xen pushed, calls the handler, and returns by the iret hypercall, whose
+ * frame overlaps the one it got.
  * @source arch-x86/xen-x86_64.h (iret_context), arch-x86/xen.h (trap_info)
  */
 import type { Cpu } from '../../machine/cpu.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DiskError, defineKernel, type Machine } from '../../drivers/index.ts';
+import { DiskError, defineKernel, IdeController, type Machine } from '../../drivers/index.ts';
 import { MemoryStore } from '../../machine/block-store.ts';
 import { Board } from '../../machine/board.ts';
 import { Machine as Hardware } from '../../machine/machine.ts';
@@ -95,6 +95,28 @@ describe('the bare kernel on the bare machine', () => {
     );
     expect(end).toMatchObject({ outcome: 'poweroff' });
     expect(output).toBe('512');
+  });
+
+  it('moves sectors by PIO where a drive has no DMA', async () => {
+    const store = new MemoryStore(pattern(20));
+    const before = store.bytes.slice();
+    const { end } = await run(
+      async (k) => {
+        const drive = (await new IdeController(k, (line) => k.irq!(line)).drive(0))!;
+        Object.assign(drive, { dma: false });
+        const [a, b] = [k.frames.alloc(), k.frames.alloc()];
+        const pieces = [
+          { pfn: a!, offset: 1024, length: 1024 },
+          { pfn: b!, offset: 0, length: 4096 },
+        ];
+        await drive.transfer(false, 1, pieces);
+        await drive.transfer(true, 10, pieces);
+      },
+      [store],
+    );
+    expect(end).toMatchObject({ outcome: 'poweroff' });
+    before.copyWithin(10 * 512, 512, 11 * 512);
+    expect(Buffer.compare(store.bytes, before)).toBe(0);
   });
 
   it('does two transfers that were asked for at once', async () => {

@@ -1,4 +1,7 @@
-/** A CPU that has only memory and a scripted SYSCALL, for parts of the guest kernel that need no more. */
+/**
+ * A CPU that has only memory and a scripted SYSCALL, for parts of the guest kernel that need no
+ * more.
+ */
 import type { Cpu } from '../../machine/cpu.ts';
 
 type Argument = number | bigint | undefined;

@@ -3,15 +3,16 @@ import { firstValueFrom, interval, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { type Fault, type Kernel, KernelFault } from '../../guest-kernel/index.ts';
 import { runBare } from './bare-fixture.ts';
-import { runPv } from './pv-fixture.ts';
+import { runHvm, runPv } from './domain-fixture.ts';
 
 const USER_VA = 0x400000;
 const MS = 1_000_000;
 
 describe.each([
-  ['bare', runBare],
-  ['pv', runPv],
-] as const)('a %s kernel', (arch, boot) => {
+  ['native', 'bare', runBare],
+  ['paravirtual', 'pv', runPv],
+  ['hardware-assisted', 'bare', runHvm],
+] as const)('a %s kernel', (_mode, arch, boot) => {
   /** Boots `main`, which must return. */
   const run = async (main: (kernel: Kernel) => Promise<void>): Promise<void> => {
     expect(await boot(main)).toMatchObject({ outcome: 'poweroff' });

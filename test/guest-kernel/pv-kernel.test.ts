@@ -6,7 +6,7 @@ import { EBUSY, EINVAL, ENOENT, EPERM, ESRCH } from '../../protocol/errno.ts';
 import * as gt from '../../protocol/grant-table.ts';
 import { Domid, Gref, Port, VcpuId } from '../../protocol/units.ts';
 import { MMUEXT_PIN_L4_TABLE } from '../../protocol/xen.ts';
-import { runPv } from './pv-fixture.ts';
+import { runPv } from './domain-fixture.ts';
 
 const USER_VA = 0x400000;
 const MS = 1_000_000;

@@ -9,7 +9,9 @@ import * as xs from '../../protocol/xs-wire.ts';
 
 type Reply = [type: number, payload: Uint8Array];
 
-/** A server at the other end of the page: `serve` answers a request, or undefined for no answer yet. */
+/**
+ * A server at the other end of the page: `serve` answers a request, or undefined for no answer yet.
+ */
 class Server {
   readonly memory = new ArrayRingMemory(new Uint32Array(1024));
   readonly events = new Subject<void>();

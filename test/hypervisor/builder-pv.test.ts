@@ -16,8 +16,14 @@ describe('buildPv', () => {
     const page = (bob.boot.startInfo - PV_VIRT_BASE) / 4096;
     const info = StartInfo.get(bob.view(page));
     expect(info).toMatchObject({
-      magic: 'xen-3.0-x86_64', nrPages: 300, flags: 0, sharedInfo: bob.boot.sharedInfoMfn * 4096,
-      storeMfn: bob.boot.storeMfn, storeEvtchn: 1, cmdLine: 'one two', mfnList: PV_VIRT_BASE,
+      magic: 'xen-3.0-x86_64',
+      nrPages: 300,
+      flags: 0,
+      sharedInfo: bob.boot.sharedInfoMfn * 4096,
+      storeMfn: bob.boot.storeMfn,
+      storeEvtchn: 1,
+      cmdLine: 'one two',
+      mfnList: PV_VIRT_BASE,
     });
     expect(info.console.domU).toEqual({ mfn: bob.boot.consoleMfn, evtchn: 2 });
     expect(bob.mfn((info.ptBase - PV_VIRT_BASE) / 4096)).toBe(bob.boot.cr3Mfn);
@@ -63,9 +69,21 @@ describe('buildPv', () => {
     const bob = guest();
     const shared = machine.memory.frame(bob.boot.sharedInfoMfn);
     for (let i = 0; i < 32; i++) expect(shared[i * 64 + 1]).toBe(1);
-    const grants = new DataView(machine.memory.wasm.buffer, machine.memory.frameAt(bob.domain.grants.shared[0]!), 16);
-    expect(GrantEntryV1.get(grants, 0)).toEqual({ flags: GTF_permit_access, domid: 0, frame: bob.boot.consoleMfn });
-    expect(GrantEntryV1.get(grants, 8)).toEqual({ flags: GTF_permit_access, domid: 0, frame: bob.boot.storeMfn });
+    const grants = new DataView(
+      machine.memory.wasm.buffer,
+      machine.memory.frameAt(bob.domain.grants.shared[0]!),
+      16,
+    );
+    expect(GrantEntryV1.get(grants, 0)).toEqual({
+      flags: GTF_permit_access,
+      domid: 0,
+      frame: bob.boot.consoleMfn,
+    });
+    expect(GrantEntryV1.get(grants, 8)).toEqual({
+      flags: GTF_permit_access,
+      domid: 0,
+      frame: bob.boot.storeMfn,
+    });
   });
 
   it('maps the boot pages of large domains, whose tables grow with what they map', () => {
@@ -97,7 +115,10 @@ describe('buildPv', () => {
     }
   });
 
-  it.each([['more than there is', 5000], ['too few to boot', 4]])('throws RangeError for %s, taking nothing', (_case, pages) => {
+  it.each([
+    ['more than there is', 5000],
+    ['too few to boot', 4],
+  ])('throws RangeError for %s, taking nothing', (_case, pages) => {
     const { xen, frames } = fixture();
     const before = frames.free;
     const domain = new Domain(0, 'pv', 'test', true);

@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { FrameTable, type FrameOwner, OWNER_NONE } from '../../hypervisor/frames.ts';
+import { type FrameOwner, FrameTable, OWNER_NONE } from '../../hypervisor/frames.ts';
 import { TYPE_WRITABLE } from '../../hypervisor/page-types.ts';
 import { Memory } from '../../machine/memory.ts';
 import { EINVAL } from '../../protocol/errno.ts';
 
-const owner = (id: number, scrubAll = false): FrameOwner => ({ id, privileged: false, scrubAll, head: 0, pages: 0, shared: 0 });
+const owner = (id: number, scrubAll = false): FrameOwner => ({
+  id,
+  privileged: false,
+  scrubAll,
+  head: 0,
+  pages: 0,
+  shared: 0,
+});
 
 const table = (count = 32): { frames: FrameTable; alice: FrameOwner } => {
   const frames = new FrameTable(new Memory({ vcpus: 1, frames: count }));

@@ -1,19 +1,17 @@
 /**
- * PV domains whose memory handlers are called directly: registers are set, the handler runs, RAX is its result. What
- * surrounds the handlers (charging, refusals, copying) is the smallest that does.
+ * PV domains that never run: their memory handlers are called directly. Registers are set, the
+ * handler runs, RAX is its result.
  */
-import { CR0, CR4, EFER } from '../../machine/vcpu.ts';
+
 import { newBaseptr } from '../../hypervisor/base-pointer.ts';
-import { buildPv, PV_VIRT_BASE, type PvBoot } from '../../hypervisor/builder-pv.ts';
-import { Domain } from '../../hypervisor/domain.ts';
-import { EventTable } from '../../hypervisor/events.ts';
-import { FrameTable } from '../../hypervisor/frames.ts';
-import type { Hypervisor } from '../../hypervisor/hypervisor.ts';
+import { PV_VIRT_BASE, type PvBoot } from '../../hypervisor/builder-pv.ts';
+import type { Domain } from '../../hypervisor/domain.ts';
+import type { FrameTable } from '../../hypervisor/frames.ts';
+import { Hypervisor } from '../../hypervisor/hypervisor.ts';
 import type { Handler } from '../../hypervisor/op.ts';
-import { XenVcpu } from '../../hypervisor/xen-vcpu.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, pteFrame } from '../../machine/pte.ts';
-import { DOMID_SELF } from '../../protocol/xen.ts';
+import { RSI, RSP } from '../../machine/vcpu.ts';
 import { flatMachine } from '../support/machine-fixture.ts';
 
 export const LEAF = PTE_P | PTE_RW | PTE_A;
@@ -24,8 +22,6 @@ export interface Fixture {
   machine: Machine;
   frames: FrameTable;
   xen: Hypervisor;
-  /** Rules of what was refused, in order. */
-  refusals: string[];
   /** Cycles charged through chargeHypercall. */
   charged(): number;
   guest(options?: { pages?: number; privileged?: boolean; vcpus?: number }): Guest;
@@ -33,61 +29,49 @@ export interface Fixture {
 
 export const fixture = (frameCount = 4096): Fixture => {
   const machine = flatMachine(frameCount, 12);
-  const frames = new FrameTable(machine.memory);
-  const domains = new Map<number, Domain>();
-  const refusals: string[] = [];
+  const xen = new Hypervisor(machine, { consoleIo: () => {} });
   let charged = 0;
-  const xen = {
-    machine,
-    frames,
-    domains,
-    domain: (id: number) => domains.get(id),
-    resolve: (caller: XenVcpu, id: number) => (id === DOMID_SELF ? caller.domain : domains.get(id)),
-    copyFromGuest: (caller: XenVcpu, va: number, into: Uint8Array) => machine.mmu.read(caller.arch, va, into),
-    copyToGuest: (caller: XenVcpu, va: number, from: Uint8Array) => machine.mmu.write(caller.arch, va, from),
-    refuse: (_caller: XenVcpu, errno: number, rule: string) => {
-      refusals.push(rule);
-      return -errno;
-    },
-    chargeHypercall: (_caller: XenVcpu, cycles: number) => {
-      charged += cycles;
-    },
-    checkPreempt: () => false,
-  } as unknown as Hypervisor;
+  xen.chargeHypercall = (_caller, cycles) => {
+    charged += cycles;
+  };
   let nextId = 0;
   const guest: Fixture['guest'] = ({ pages = 256, privileged = nextId === 0, vcpus = 1 } = {}) => {
-    const domain = new Domain(nextId++, 'pv', 'test', privileged);
-    for (let i = 0; i < vcpus; i++) domain.vcpus.push(new XenVcpu(domain, i, machine.allocateVcpu()));
-    const boot = buildPv(xen, domain, { guestEntry: 0, pages, cmdline: 'one two', storePort: 1, consolePort: 2 });
-    domain.events = new EventTable(machine.memory);
-    domain.events.sharedInfo = machine.memory.frameAt(boot.sharedInfoMfn);
-    domains.set(domain.id, domain);
-    for (const vcpu of domain.vcpus) {
-      vcpu.arch.set(CR0, 0x80010033);
-      vcpu.arch.set(CR4, 0x220);
-      vcpu.arch.set(EFER, 0xd01);
-      vcpu.arch.cpl = 3;
-      newBaseptr(xen, vcpu, boot.cr3Mfn);
-    }
-    return new Guest(xen, domain, boot);
+    nextId++;
+    const memoryBytes = pages * 4096;
+    const idle = async (): Promise<void> => {};
+    const domain = xen.create({
+      name: 'test', kind: 'pv', guest: idle, memoryBytes, vcpus, privileged, cmdline: 'one two',
+    });
+    const root = domain.vcpus[0]!.kernelRoot;
+    for (const vcpu of domain.vcpus) newBaseptr(xen, vcpu, root);
+    return new Guest(xen, domain);
   };
-  return { machine, frames, xen, refusals, charged: () => charged, guest };
+  return { machine, frames: xen.frames, xen, charged: () => charged, guest };
 };
 
 export class Guest {
   readonly xen: Hypervisor;
   readonly domain: Domain;
-  readonly boot: PvBoot;
+  readonly boot: Omit<PvBoot, 'rip'>;
   readonly vcpu: XenVcpu;
   /** The first PFN that boot left free; the guest has it and all after. */
   readonly free: number;
   readonly #p2m: Uint32Array;
 
-  constructor(xen: Hypervisor, domain: Domain, boot: PvBoot) {
+  constructor(xen: Hypervisor, domain: Domain) {
     this.xen = xen;
     this.domain = domain;
-    this.boot = boot;
     this.vcpu = domain.vcpus[0]!;
+    const { arch, kernelRoot } = this.vcpu;
+    const boot = {
+      startInfo: arch.gpr(RSI),
+      rsp: arch.gpr(RSP),
+      cr3Mfn: kernelRoot,
+      storeMfn: domain.boot.storeMfn,
+      consoleMfn: domain.boot.consoleMfn,
+      sharedInfoMfn: domain.sharedInfoMfn,
+    };
+    this.boot = boot;
     this.free = (boot.rsp - PV_VIRT_BASE) / 4096;
     this.#p2m = new Uint32Array(domain.memory.pages);
     const { memory } = xen.machine;
@@ -131,7 +115,8 @@ export class Guest {
   fill(pfn: number, entries: Record<number, bigint> = {}): void {
     const view = this.view(pfn);
     for (let i = 0; i < 4096; i += 4) view.setUint32(i, 0, true);
-    for (const [index, value] of Object.entries(entries)) view.setBigUint64(Number(index) * 8, value, true);
+    for (const [index, value] of Object.entries(entries))
+      view.setBigUint64(Number(index) * 8, value, true);
     this.xen.frames.markUsed(this.mfn(pfn));
   }
 
@@ -140,9 +125,7 @@ export class Guest {
   }
 
   destroy(): void {
-    this.domain.grants.destroy();
-    this.domain.memory.destroy();
-    this.xen.domains.delete(this.domain.id);
+    this.xen.destroy(this.domain);
   }
 }
 
@@ -150,7 +133,10 @@ export const pte = (mfn: number, flags: number, high = 0): bigint =>
   (BigInt(high) << 32n) | (BigInt(mfn) << 12n) | BigInt(flags);
 
 /** Counts that every frame ought to have, from nothing but the tables and what holds them. */
-export const recount = (frames: FrameTable, domains: Iterable<Domain>): { refs: Uint32Array; types: Uint32Array } => {
+export const recount = (
+  frames: FrameTable,
+  domains: Iterable<Domain>,
+): { refs: Uint32Array; types: Uint32Array } => {
   const refs = new Uint32Array(frames.count);
   const types = new Uint32Array(frames.count);
   for (let mfn = 0; mfn < frames.count; mfn++) {

@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { mmuUpdate } from '../../hypervisor/mmu-update.ts';
-import { updateVaMapping } from '../../hypervisor/update-va-mapping.ts';
 import { TYPE_L1 } from '../../hypervisor/page-types.ts';
+import { updateVaMapping } from '../../hypervisor/update-va-mapping.ts';
 import { EBUSY, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../protocol/errno.ts';
 import {
-  DOMID_SELF, MMU_MACHPHYS_UPDATE, MMU_NORMAL_PT_UPDATE, MMU_PT_UPDATE_PRESERVE_AD, UVMF_INVLPG,
+  DOMID_SELF,
+  MMU_MACHPHYS_UPDATE,
+  MMU_NORMAL_PT_UPDATE,
+  MMU_PT_UPDATE_PRESERVE_AD,
+  UVMF_INVLPG,
 } from '../../protocol/xen.ts';
 import { fixture, type Guest, LEAF, pte, READ_ONLY, recount } from './memory-fixture.ts';
 
@@ -15,7 +19,11 @@ const setting = () => {
   const bob = base.guest({ vcpus: 2 });
   const list = bob.free + 20;
   const done = bob.va(bob.free + 21);
-  const update = (requests: [bigint | number, bigint | number][], domid: number = DOMID_SELF, guest: Guest = bob): number => {
+  const update = (
+    requests: [bigint | number, bigint | number][],
+    domid: number = DOMID_SELF,
+    guest: Guest = bob,
+  ): number => {
     const view = guest.view(list);
     requests.forEach(([ptr, val], i) => {
       view.setBigUint64(i * 16, BigInt(ptr), true);
@@ -36,23 +44,55 @@ describe('mmu_update', () => {
   it('sets entries in order and reports how many', () => {
     const { bob, update, done } = setting();
     const [a, b] = [bob.free, bob.free + 1];
-    expect(update([[entryOf(bob, a), pte(bob.mfn(b), LEAF)], [entryOf(bob, b), 0]])).toBe(0);
+    expect(
+      update([
+        [entryOf(bob, a), pte(bob.mfn(b), LEAF)],
+        [entryOf(bob, b), 0],
+      ]),
+    ).toBe(0);
     expect(done()).toBe(2);
     expect(bob.entry(bob.va(a))).toBe(pte(bob.mfn(b), LEAF | 4, 1 << 20));
     expect(bob.entry(bob.va(b))).toBe(0n);
   });
 
   it.each([
-    ['a frame of another domain', EBUSY, ({ alice, bob }: ReturnType<typeof setting>) => [entryOf(bob, bob.free), pte(alice.mfn(0), LEAF)]],
-    ['a page table, writable', EBUSY, ({ bob }) => [entryOf(bob, bob.free), pte(bob.boot.cr3Mfn, LEAF)]],
+    [
+      'a frame of another domain',
+      EBUSY,
+      ({ alice, bob }: ReturnType<typeof setting>) => [
+        entryOf(bob, bob.free),
+        pte(alice.mfn(0), LEAF),
+      ],
+    ],
+    [
+      'a page table, writable',
+      EBUSY,
+      ({ bob }) => [entryOf(bob, bob.free), pte(bob.boot.cr3Mfn, LEAF)],
+    ],
     ['what is not memory', EPERM, ({ bob }) => [entryOf(bob, bob.free), pte(0xfee00, LEAF)]],
-    ['cacheability bits', EINVAL, ({ bob }) => [entryOf(bob, bob.free), pte(bob.mfn(bob.free), LEAF | 0x18)]],
+    [
+      'cacheability bits',
+      EINVAL,
+      ({ bob }) => [entryOf(bob, bob.free), pte(bob.mfn(bob.free), LEAF | 0x18)],
+    ],
     ['a table of another domain', EINVAL, ({ alice }) => [alice.boot.cr3Mfn * 4096, 0]],
     ['a slot of the hypervisor', EINVAL, ({ bob }) => [bob.boot.cr3Mfn * 4096 + 256 * 8, 0]],
     ['its last slot', EINVAL, ({ bob }) => [bob.boot.cr3Mfn * 4096 + 271 * 8, 0]],
-    ['an upper entry with PSE', EINVAL, ({ bob }) => [bob.boot.cr3Mfn * 4096 + 8, pte(bob.mfn(bob.free), 0xe7)]],
-    ['an upper entry to a writable page', EINVAL, ({ bob }) => [bob.boot.cr3Mfn * 4096 + 8, pte(bob.mfn(bob.free), 0x67)]],
-    ['the M2P entry of a foreign frame', EINVAL, ({ alice }) => [alice.mfn(3) * 4096 + MMU_MACHPHYS_UPDATE, 1]],
+    [
+      'an upper entry with PSE',
+      EINVAL,
+      ({ bob }) => [bob.boot.cr3Mfn * 4096 + 8, pte(bob.mfn(bob.free), 0xe7)],
+    ],
+    [
+      'an upper entry to a writable page',
+      EINVAL,
+      ({ bob }) => [bob.boot.cr3Mfn * 4096 + 8, pte(bob.mfn(bob.free), 0x67)],
+    ],
+    [
+      'the M2P entry of a foreign frame',
+      EINVAL,
+      ({ alice }) => [alice.mfn(3) * 4096 + MMU_MACHPHYS_UPDATE, 1],
+    ],
     ['an address beyond memory', EINVAL, () => [0x7ffffffffffff000n, 0]],
     ['an unknown command', ENOSYS, ({ bob }) => [entryOf(bob, bob.free) + 4, 0]],
   ] as [string, number, (s: ReturnType<typeof setting>) => [number | bigint, number | bigint]][])(
@@ -126,7 +166,7 @@ describe('mmu_update', () => {
     const va = bob.va(bob.free);
     const cached = (i: number): boolean => {
       const { arch } = bob.domain.vcpus[i]!;
-      const word = ((arch.tlbWrite + ((va >> 12) & 1023) * 16) >>> 2);
+      const word = (arch.tlbWrite + ((va >> 12) & 1023) * 16) >>> 2;
       return machine.memory.i32[word] === (va & ~4095);
     };
     for (const { arch } of bob.domain.vcpus) expect(mmu.translate(arch, va, 1)).toBeGreaterThan(0);
@@ -139,7 +179,12 @@ describe('mmu_update', () => {
     const { bob, frames, update } = setting();
     const [pfn, mfn] = [bob.free, bob.mfn(bob.free)];
     expect(bob.xen.copyToGuest(bob.vcpu, bob.va(pfn), new Uint8Array([1, 2, 3]))).toBe(true);
-    expect(update([[entryOf(bob, pfn), pte(mfn, LEAF)], [entryOf(bob, pfn), 0]])).toBe(0);
+    expect(
+      update([
+        [entryOf(bob, pfn), pte(mfn, LEAF)],
+        [entryOf(bob, pfn), 0],
+      ]),
+    ).toBe(0);
     bob.destroy();
     expect(frames.memory.frame(mfn)[0]).toBe(0);
   });
@@ -156,7 +201,9 @@ describe('mmu_update', () => {
     const { bob, frames, update, xen } = setting();
     const [l1, l2] = [bob.free, bob.free + 1];
     for (const pfn of [l1, l2]) {
-      expect(bob.call(updateVaMapping, bob.va(pfn), pte(bob.mfn(pfn), READ_ONLY), UVMF_INVLPG)).toBe(0);
+      expect(
+        bob.call(updateVaMapping, bob.va(pfn), pte(bob.mfn(pfn), READ_ONLY), UVMF_INVLPG),
+      ).toBe(0);
     }
     bob.fill(l1, { 0: pte(bob.mfn(bob.free + 2), LEAF) });
     bob.fill(l2, { 0: pte(bob.mfn(l1), 0x67) });

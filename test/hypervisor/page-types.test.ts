@@ -1,13 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import {
-  FRAME_SHARED, TYPE_L1, TYPE_L2, TYPE_L3, TYPE_L4, TYPE_NONE, TYPE_SEG_DESC, TYPE_WRITABLE,
-} from '../../hypervisor/page-types.ts';
 import { newBaseptr, setGdtFrames } from '../../hypervisor/base-pointer.ts';
 import { mmuUpdate } from '../../hypervisor/mmu-update.ts';
+import {
+  FRAME_SHARED,
+  TYPE_L1,
+  TYPE_L2,
+  TYPE_L3,
+  TYPE_L4,
+  TYPE_NONE,
+  TYPE_SEG_DESC,
+  TYPE_WRITABLE,
+} from '../../hypervisor/page-types.ts';
 import { updateVaMapping } from '../../hypervisor/update-va-mapping.ts';
 import { EBUSY, EINVAL, EPERM } from '../../protocol/errno.ts';
 import { DOMID_SELF, UVMF_INVLPG } from '../../protocol/xen.ts';
-import { type Fixture, fixture, type Guest, LEAF, pte, READ_ONLY, recount, TABLE } from './memory-fixture.ts';
+import {
+  type Fixture,
+  fixture,
+  type Guest,
+  LEAF,
+  pte,
+  READ_ONLY,
+  recount,
+  TABLE,
+} from './memory-fixture.ts';
 
 interface Setting extends Fixture {
   alice: Guest;
@@ -28,16 +44,20 @@ const setting = (): Setting => {
     bob,
     protect: (...pfns) => {
       for (const pfn of pfns) {
-        expect(alice.call(updateVaMapping, alice.va(pfn), pte(alice.mfn(pfn), READ_ONLY), UVMF_INVLPG)).toBe(0);
+        expect(
+          alice.call(updateVaMapping, alice.va(pfn), pte(alice.mfn(pfn), READ_ONLY), UVMF_INVLPG),
+        ).toBe(0);
       }
     },
-    snapshot: () => [frames.refs, frames.typeCount, frames.linear].map((counts) => counts.join()).join('|'),
+    snapshot: () =>
+      [frames.refs, frames.typeCount, frames.linear].map((counts) => counts.join()).join('|'),
   };
 };
 
 const expectBalanced = ({ frames, xen }: Setting): void => {
   const { refs, types } = recount(frames, xen.domains.values());
-  const owned = (counts: Uint32Array): number[] => Array.from(counts, (count, mfn) => (frames.owner[mfn]! < 0x7ff0 ? count : 0));
+  const owned = (counts: Uint32Array): number[] =>
+    Array.from(counts, (count, mfn) => (frames.owner[mfn]! < 0x7ff0 ? count : 0));
   expect(owned(frames.refs)).toEqual(owned(refs));
   expect(owned(frames.typeCount)).toEqual(owned(types));
 };
@@ -72,7 +92,11 @@ describe('page types', () => {
     ['a frame of the hypervisor', EBUSY, () => pte(0, READ_ONLY)],
     ['a frame that is not memory', EPERM, () => pte(0xfffff, READ_ONLY)],
     ['the all-ones frame', EINVAL, () => 0x000ffffffffff000n | 1n],
-    ['cacheability bits', EINVAL, (s: Setting) => pte(s.alice.mfn(s.alice.free + 3), READ_ONLY | 0x10)],
+    [
+      'cacheability bits',
+      EINVAL,
+      (s: Setting) => pte(s.alice.mfn(s.alice.free + 3), READ_ONLY | 0x10),
+    ],
     ['a page table, writable', EBUSY, (s: Setting) => pte(s.alice.boot.cr3Mfn, LEAF)],
     ['its own table, writable', EBUSY, (s: Setting) => pte(s.alice.mfn(s.alice.free), LEAF)],
   ])('refuse an L1 that names %s and give back what was taken', (_case, errno, bad) => {
@@ -82,8 +106,14 @@ describe('page types', () => {
     // bob is unprivileged, so cacheability bits are refused to him; the roles are swapped for his sake
     const mine = { ...set, alice: bob, bob: set.alice };
     const table = bob.free;
-    expect(bob.call(updateVaMapping, bob.va(table), pte(bob.mfn(table), READ_ONLY), UVMF_INVLPG)).toBe(0);
-    bob.fill(table, { 0: pte(bob.mfn(table + 1), LEAF), 1: pte(bob.mfn(table + 2), READ_ONLY), 511: bad(mine) });
+    expect(
+      bob.call(updateVaMapping, bob.va(table), pte(bob.mfn(table), READ_ONLY), UVMF_INVLPG),
+    ).toBe(0);
+    bob.fill(table, {
+      0: pte(bob.mfn(table + 1), LEAF),
+      1: pte(bob.mfn(table + 2), READ_ONLY),
+      511: bad(mine),
+    });
     const before = set.snapshot();
 
     expect(frames.getType(bob.mfn(table), bob.domain, TYPE_L1)).toBe(-errno);
@@ -109,7 +139,12 @@ describe('page types', () => {
   it('roll back a whole tree when its last leaf is bad', () => {
     const set = setting();
     const { alice, frames } = set;
-    const [l1, l2, l3, l4] = [0, 1, 2, 3].map((i) => alice.free + i) as [number, number, number, number];
+    const [l1, l2, l3, l4] = [0, 1, 2, 3].map((i) => alice.free + i) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     set.protect(l1, l2, l3, l4);
     alice.fill(l1, { 0: pte(alice.mfn(alice.free + 9), LEAF), 511: pte(set.bob.mfn(3), LEAF) });
     alice.fill(l2, { 0: pte(alice.mfn(l1), TABLE) });

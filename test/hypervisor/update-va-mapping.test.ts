@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { mmuextOp } from '../../hypervisor/mmuext-op.ts';
 import { updateVaMapping, updateVaMappingOtherdomain } from '../../hypervisor/update-va-mapping.ts';
 import { EBUSY, EFAULT, EINVAL, EPERM, ESRCH } from '../../protocol/errno.ts';
-import { DOMID_SELF, MMUEXT_PIN_L1_TABLE, UVMF_ALL, UVMF_INVLPG, UVMF_TLB_FLUSH } from '../../protocol/xen.ts';
+import {
+  DOMID_SELF,
+  MMUEXT_PIN_L1_TABLE,
+  UVMF_ALL,
+  UVMF_INVLPG,
+  UVMF_TLB_FLUSH,
+} from '../../protocol/xen.ts';
 import { fixture, type Guest, LEAF, pte, READ_ONLY } from './memory-fixture.ts';
 
 const setting = (vcpus = 2) => {
@@ -15,7 +21,9 @@ const setting = (vcpus = 2) => {
     for (const { arch } of bob.domain.vcpus) mmu.translate(arch, va, 0);
   };
   const cached = (va: number): boolean[] =>
-    bob.domain.vcpus.map(({ arch }) => memory.i32[(arch.tlbRead + ((va >> 12) & 1023) * 16) >>> 2] === (va & ~4095));
+    bob.domain.vcpus.map(
+      ({ arch }) => memory.i32[(arch.tlbRead + ((va >> 12) & 1023) * 16) >>> 2] === (va & ~4095),
+    );
   return { ...base, alice, bob, load, cached };
 };
 
@@ -73,6 +81,16 @@ describe('update_va_mapping', () => {
     expect(cached(bob.va(bob.free + 1))).toEqual([false, false]);
   });
 
+  it.each([2, 3])('flushes everything when a level %i table above it has two uses', (level) => {
+    const { bob, frames, load, cached } = setting();
+    load(bob.va(bob.free + 1));
+    const table = bob.mfn((bob.boot.rsp - bob.va(0)) / 4096 - 1 - level);
+    expect(frames.type[table]).toBe(level);
+    frames.getType(table, bob.domain, level);
+    expect(remap(bob, bob.free, 0n)).toBe(0);
+    expect(cached(bob.va(bob.free + 1))).toEqual([false, false]);
+  });
+
   it('does not count a pin as such a use', () => {
     const { bob, load, cached } = setting();
     const l1 = bob.mfn((bob.boot.rsp - bob.va(0)) / 4096 - 2);
@@ -110,7 +128,10 @@ describe('update_va_mapping', () => {
 });
 
 describe('update_va_mapping_otherdomain', () => {
-  it.each([[77, ESRCH], [0, EPERM]])('refuses domain %i to an ordinary domain', (domid, errno) => {
+  it.each([
+    [77, ESRCH],
+    [0, EPERM],
+  ])('refuses domain %i to an ordinary domain', (domid, errno) => {
     const { bob } = setting();
     expect(bob.call(updateVaMappingOtherdomain, bob.va(bob.free), 0, 0, domid)).toBe(-errno);
   });
@@ -118,7 +139,9 @@ describe('update_va_mapping_otherdomain', () => {
   it('maps a frame of another domain for domain 0', () => {
     const { alice, bob } = setting();
     const entry = pte(bob.mfn(bob.free), LEAF);
-    expect(alice.call(updateVaMappingOtherdomain, alice.va(alice.free), entry, 0, bob.domain.id)).toBe(0);
+    expect(
+      alice.call(updateVaMappingOtherdomain, alice.va(alice.free), entry, 0, bob.domain.id),
+    ).toBe(0);
     expect(alice.call(updateVaMapping, alice.va(alice.free), entry, 0)).toBe(0);
     expect(alice.call(updateVaMapping, alice.va(alice.free + 1), entry, 0)).toBe(-EBUSY);
   });

@@ -1,14 +1,21 @@
-/** A kernel in a PV domain of its own machine, as the tests of this folder boot it. */
+/** Kernels in domains of a machine of their own, as the tests of this folder boot them. */
 import { bootKernel, type Kernel } from '../../guest-kernel/index.ts';
 import { Hypervisor } from '../../hypervisor/hypervisor.ts';
 import { Machine } from '../../machine/machine.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import type { KernelRun } from './bare-fixture.ts';
 
-/** Boots each of `mains` in a domain of 16 MiB, the first as domain 0; gives how that one ended. */
-export async function runPv(
-  ...mains: readonly ((kernel: Kernel) => Promise<void>)[]
-): Promise<KernelRun> {
+type Main = (kernel: Kernel) => Promise<void>;
+
+/**
+ * Boots each of `mains` in a PV domain of 16 MiB, the first as domain 0; gives how that one ended.
+ */
+export const runPv = (...mains: readonly Main[]): Promise<KernelRun> => runDomains('pv', mains);
+
+/** Boots `main` in a hardware-assisted domain. */
+export const runHvm = (main: Main): Promise<KernelRun> => runDomains('hvm', [main]);
+
+async function runDomains(kind: 'pv' | 'hvm', mains: readonly Main[]): Promise<KernelRun> {
   const machine = new Machine({ preset: DEFAULT_PRESET, frames: 16384, vcpus: 8, pcpus: 1 });
   machine.limit = 5 * DEFAULT_PRESET.mhz * 1_000_000;
   let console = '';
@@ -20,9 +27,12 @@ export async function runPv(
   const domains = mains.map((main, i) =>
     xen.create({
       name: `domain ${i}`,
-      kind: 'pv',
+      kind,
       memoryBytes: 16 << 20,
-      privileged: i === 0,
+      privileged: kind === 'pv' && i === 0,
+      serial: (byte) => {
+        console += String.fromCharCode(byte);
+      },
       guest: (cpu, boot) =>
         bootKernel(cpu, boot, async (kernel) => {
           try {
