@@ -45,7 +45,12 @@ const helloRate = async (): Promise<number> => {
   xen.unpause(domain0);
   await settle(host, () => false);
   const one = async (): Promise<void> => {
-    const domain = xen.create({ name: 'hello', kind: 'pv', guest: hello, memoryBytes: HELLO_BYTES });
+    const domain = xen.create({
+      name: 'hello',
+      kind: 'pv',
+      guest: hello,
+      memoryBytes: HELLO_BYTES,
+    });
     const resources = { domid: domain.id, name: 'hello', memoryBytes: HELLO_BYTES, vcpus: 1 };
     service.introduce({ ...resources, ...domain.boot, disks: [] });
     xen.sendGlobalVirq(VIRQ_DOM_EXC);
@@ -83,6 +88,11 @@ export const benchDomains = async (host: HostFigures | undefined): Promise<Bench
       reference: { name: 'the same between the only two', value: few },
       aim: 'flat',
     },
-    { name: `host memory for ${CROWD} domains`, value: grown / 2 ** 20, unit: 'MiB', aim: 'at most 1,024' },
+    {
+      name: `host memory for ${CROWD} domains`,
+      value: grown / 2 ** 20,
+      unit: 'MiB',
+      aim: 'at most 1,024',
+    },
   ];
 };

@@ -24,7 +24,14 @@ export const eventRate = async (domains: number): Promise<number> => {
   let port: Port | undefined;
   let events = 0;
   const create = (name: string, main: (kernel: Kernel) => Promise<void>): void => {
-    xen.unpause(xen.create({ name, kind: 'pv', memoryBytes: BYTES, guest: (cpu, boot) => bootKernel(cpu, boot, main) }));
+    xen.unpause(
+      xen.create({
+        name,
+        kind: 'pv',
+        memoryBytes: BYTES,
+        guest: (cpu, boot) => bootKernel(cpu, boot, main),
+      }),
+    );
   };
   const forever = (): Promise<void> => new Promise(() => {});
   for (let idle = 2; idle < domains; idle++) create(`idle ${idle}`, forever);
@@ -65,6 +72,8 @@ export const benchEvents = async (host: HostFigures | undefined): Promise<BenchR
     value: await eventRate(2),
     unit: '/s',
     aim: 'at least 200,000',
-    ...(host && { reference: { name: 'byte through a pipe to another process, in C', value: host.pipe } }),
+    ...(host && {
+      reference: { name: 'byte through a pipe to another process, in C', value: host.pipe },
+    }),
   },
 ];

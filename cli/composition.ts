@@ -3,10 +3,13 @@
  * they build on.
  */
 import type { Domain } from '../hypervisor/domain.ts';
+import { Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { BlockStore } from '../machine/block-store.ts';
 import type { Preset } from '../machine/costs.ts';
 import type { Guest } from '../machine/cpu.ts';
 import { Machine, type RunEnd } from '../machine/machine.ts';
+import { physicalMemory } from '../machine/physical-memory.ts';
+import { Platform } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Billed } from './bill.ts';
@@ -50,6 +53,26 @@ export const newMachine = (request: RunRequest, frames: number, vcpus: number): 
   if (request.trace) machine.trace.listen(request.trace);
   if (request.clocks) shareClocks(machine, request.clocks);
   return machine;
+};
+
+/** The hypervisor on `machine`, which has a PC's devices and `disks` of its own. */
+export const newHypervisor = (
+  machine: Machine,
+  disks: RunRequest['disks'],
+  consoleIo: (domid: number, bytes: Uint8Array) => void = () => {},
+): Hypervisor => {
+  const platform = new Platform({
+    timeline: machine.timeline,
+    preset: machine.preset,
+    bus: machine.bus,
+    dma: physicalMemory(machine.memory),
+    disks,
+    serial: () => {},
+    intr: () => xen.interrupt(),
+    powerOff: () => {},
+  });
+  const xen: Hypervisor = new Hypervisor(machine, { consoleIo, platform });
+  return xen;
 };
 
 /** How `domain` ended, or why its machine stopped before it did. */

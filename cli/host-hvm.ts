@@ -1,11 +1,11 @@
 /** Mode `hvm`: the same bare kernel under the hypervisor, in VMX non-root mode with EPT and emulated devices. */
-import { Hypervisor } from '../hypervisor/hypervisor.ts';
 import {
   type Composition,
   type Ending,
   endOf,
   framesBeside,
   framesOf,
+  newHypervisor,
   newMachine,
   SerialSink,
 } from './composition.ts';
@@ -14,9 +14,8 @@ import { GUEST } from './job.ts';
 export const runHvm = async (request: Composition): Promise<Ending> => {
   const guestFrames = framesOf(request.memoryBytes);
   const machine = newMachine(request, guestFrames + framesBeside(guestFrames), 1);
-  const xen = new Hypervisor(machine, {
-    consoleIo: (_domid, bytes) => request.say(GUEST, bytes),
-  });
+  // The guest's drives are emulated over the same stores; the machine's own has none.
+  const xen = newHypervisor(machine, []);
   const serial = new SerialSink((bytes) => request.say(GUEST, bytes));
   const domain = xen.create({
     ...{ name: GUEST, kind: 'hvm', guest: request.guest, memoryBytes: request.memoryBytes },

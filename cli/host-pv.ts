@@ -4,10 +4,9 @@
  */
 import { Domain0 } from '../drivers/domain0.ts';
 import type { Domain } from '../hypervisor/domain.ts';
-import { Hypervisor } from '../hypervisor/hypervisor.ts';
+import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import { Account } from '../machine/account.ts';
 import type { Machine } from '../machine/machine.ts';
-import { Platform } from '../machine/platform.ts';
 import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import type { Billed } from './bill.ts';
 import {
@@ -16,15 +15,18 @@ import {
   endOf,
   framesBeside,
   framesOf,
+  newHypervisor,
   newMachine,
+  SerialSink,
 } from './composition.ts';
 import { GUEST } from './job.ts';
 import { DISK_NAMES } from './options.ts';
-import { physicalMemory } from './physical-memory.ts';
 import { DOMAIN0 } from './result.ts';
 
 const DOMAIN0_BYTES = 16 << 20;
 const DOMAIN0_NAME = 'domain 0';
+/** A line of a guest's console, as domain 0 logs it: the guest's console has a stream of its own. */
+const GUEST_LINE = /^\(d\d+\) /;
 
 export const runPv = async (request: Composition): Promise<Ending> => {
   const { machine, xen } = buildHost(request);
@@ -47,13 +49,13 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   xen.finishWhen = () => guest.end !== undefined;
   const ran = await machine.run(xen);
 
-  const [servant, own, idle] = accounts.map(copyOf) as [Account, Account, Account];
-  // Domain 0 may not have fetched the guest's last words yet.
+  const [own, idle] = [guest.account, machine.idleAccount].map(copyOf) as [Account, Account];
+  // Domain 0 may not have fetched the guest's last words yet: that is work for the guest too.
   machine.limit = Number.POSITIVE_INFINITY;
   if (ran === 'finished') await settle(machine, xen, domain0);
   const parts: Billed[] = [
     { prefix: '', accounts: [own, idle] },
-    { prefix: DOMAIN0, accounts: [servant] },
+    { prefix: DOMAIN0, accounts: [domain0.account] },
   ];
   return { ...endOf(guest, ran), causes: machine.causes.names, parts };
 };
@@ -62,17 +64,11 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
   const guestFrames = framesOf(request.memoryBytes);
   const frames = guestFrames + framesOf(DOMAIN0_BYTES) + framesBeside(guestFrames);
   const machine = newMachine(request, frames, request.vcpus + 1);
-  const platform = new Platform({
-    ...{ timeline: machine.timeline, preset: machine.preset, bus: machine.bus },
-    ...{ dma: physicalMemory(machine.memory), disks: request.disks, serial: () => {} },
-    intr: () => xen.interrupt(),
-    powerOff: () => {},
+  const log = new SerialSink((line) => {
+    if (!GUEST_LINE.test(new TextDecoder().decode(line))) request.say(DOMAIN0_NAME, line);
   });
-  const xen: Hypervisor = new Hypervisor(machine, {
-    consoleIo: (_domid, bytes) => request.say(DOMAIN0_NAME, bytes),
-    platform,
-  });
-  return { machine, xen };
+  const consoleIo = (_domid: number, bytes: Uint8Array): void => bytes.forEach(log.put);
+  return { machine, xen: newHypervisor(machine, request.disks, consoleIo) };
 };
 
 /** Create the guest, paused, and have domain 0 serve it. */

@@ -75,10 +75,8 @@ class Supervision {
     this.#worker.stdout.on('data', (bytes: Uint8Array) => process.stderr.write(bytes));
     this.#worker.stderr.on('data', (bytes: Uint8Array) => process.stderr.write(bytes));
     this.#worker.on('message', (report: Report) => this.#hear(report));
-    this.#worker.on('error', (error) =>
-      this.#gone(`the kernel broke its thread: ${error.message}`),
-    );
-    this.#worker.on('exit', (code) => this.#gone(`the kernel's thread ended (status ${code})`));
+    this.#worker.on('error', (error) => this.#gone(`its thread failed: ${error.message}`));
+    this.#worker.on('exit', (code) => this.#gone(`its thread ended (status ${code})`));
     this.#watch = setInterval(() => this.#look(), LOOK_MS);
   }
 
@@ -131,7 +129,7 @@ class Supervision {
   /** The thread ended before its job did: by itself, or because we ended it. */
   #gone(why: string): void {
     if (!this.#loaded) {
-      this.#finish(new UsageError(`${this.#job.kernel} never finishes loading: ${why}`));
+      this.#finish(new UsageError(`${this.#job.kernel} does not finish loading: ${why}`));
     } else if (!this.#running) {
       this.#finish(new Error(`the thread that runs kernels failed: ${why}`));
     } else {

@@ -95,6 +95,7 @@ class DomainManager {
       store: new Xenstore(localLink(server, 0)),
       drive: (n) => this.#drive(n),
       onConsole: outputs.onConsole,
+      log: (line) => kernel.xen?.consoleWrite(line),
       report: (domid, why) => this.report(domid, why),
     };
   }

@@ -9,6 +9,7 @@ import type { RingMemory } from '../protocol/ring.ts';
 import { Domid, Gref, Port } from '../protocol/units.ts';
 import { type BackingDrive, BlkBack } from './blk-back.ts';
 import { ConsoleBack } from './console-back.ts';
+import { ConsoleLog } from './console-log.ts';
 import { xvdHandle } from './disk.ts';
 import type { RingKernel } from './ring-kernel.ts';
 import type { StoreServer } from './store-server.ts';
@@ -24,6 +25,8 @@ export interface Services {
   readonly store: Xenstore; // domain 0's own connection
   readonly drive: (n: number) => Promise<BackingDrive>;
   readonly onConsole: (domid: number, bytes: Uint8Array) => void;
+  /** One line for the hypervisor's console. */
+  readonly log: (line: Uint8Array) => void;
   /** Something went wrong with one domain; it is for domain 0's log. */
   readonly report: (domid: number, why: unknown) => void;
 }
@@ -79,12 +82,15 @@ export class ServedDomain {
     const { domid } = this.record;
     const gref = Gref(GNTTAB_RESERVED_CONSOLE);
     const { memory, notify, onEvent } = this.#ring(gref, Port(this.record.consolePort));
-    const console = new ConsoleBack(memory, notify, (bytes) =>
-      this.#services.onConsole(domid, bytes),
-    );
+    const log = new ConsoleLog(domid, (line) => this.#services.log(line));
+    const console = new ConsoleBack(memory, notify, (bytes) => {
+      log.add(bytes);
+      this.#services.onConsole(domid, bytes);
+    });
     this.#console = console;
     this.#undo.push(() => {
       this.#console = undefined;
+      log.end();
     });
     const worker = new Worker(
       () => console.service(),

@@ -1,5 +1,5 @@
 /** Its disk is a tar file: lists every member with its size and SHA-256, read through the block driver of the mode. */
-import { defineKernel, type Disk } from 'hospes/drivers';
+import { type Disk, defineKernel } from 'hospes/drivers';
 import { Sha256 } from './sha256.ts';
 
 const SECTOR = 512;

@@ -16,12 +16,16 @@ export const kernel = defineKernel(async (k) => {
     const fresh = frames.alloc();
     if (old < 0) {
       cpu.fillBytes(k.virt(fresh), PAGE, 0);
-      lines.push(`fault at 0x${address.toString(16)}, error ${error}: not present, given a zeroed frame`);
+      lines.push(
+        `fault at 0x${address.toString(16)}, error ${error}: not present, given a zeroed frame`,
+      );
     } else {
       const bytes = new Uint8Array(PAGE);
       cpu.loadBytes(k.virt(old), bytes);
       cpu.storeBytes(k.virt(fresh), bytes);
-      lines.push(`fault at 0x${address.toString(16)}, error ${error}: read-only, given a copy of its own`);
+      lines.push(
+        `fault at 0x${address.toString(16)}, error ${error}: read-only, given a copy of its own`,
+      );
     }
     space.map(page, fresh, { write: true });
   });
@@ -34,7 +38,9 @@ export const kernel = defineKernel(async (k) => {
 
   restore();
   for (const line of lines) await console.write(`${line}\n`);
-  await console.write(`the copy says ${cpu.load32(HEAP + 8)}, the original still ${cpu.load32(HEAP + PAGE + 8)}\n`);
+  await console.write(
+    `the copy says ${cpu.load32(HEAP + 8)}, the original still ${cpu.load32(HEAP + PAGE + 8)}\n`,
+  );
 
   space.unmap(HEAP);
   try {

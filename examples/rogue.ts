@@ -35,20 +35,47 @@ const hypercalls = (k: Machine, xen: Xen): Attempt[] => {
   space.activate();
   return [
     ['map its own page table writable', () => memory.updateVaMapping(ARGUMENT, pteOf(table))],
-    ['map a frame of the hypervisor', () => memory.updateVaMapping(ARGUMENT, pteOf(own + 0x100000n))],
+    [
+      'map a frame of the hypervisor',
+      () => memory.updateVaMapping(ARGUMENT, pteOf(own + 0x100000n)),
+    ],
     ['map where no page table is', () => memory.updateVaMapping(NOWHERE, pteOf(own))],
-    ['map at an address that is not canonical', () => memory.updateVaMapping(0x800000000000, pteOf(own))],
-    ['write a PTE into a frame it does not own', () => memory.mmuUpdate([{ ptr: 0, val: pteOf(own) }])],
-    ['pin a page of data as an L4', () => memory.mmuext([{ cmd: abi.MMUEXT_PIN_L4_TABLE, arg1: Number(own) }])],
-    ['unpin what is not pinned', () => memory.mmuext([{ cmd: abi.MMUEXT_UNPIN_TABLE, arg1: Number(own) }])],
-    ['pass a list at a bad address', () => xen.hypercall(abi.__HYPERVISOR_mmu_update, NOWHERE, 1, 0, abi.DOMID_SELF)],
-    ['pass a huge count', () => xen.hypercall(abi.__HYPERVISOR_mmu_update, NOWHERE, 0x7fffffff, 0, abi.DOMID_SELF)],
+    [
+      'map at an address that is not canonical',
+      () => memory.updateVaMapping(0x800000000000, pteOf(own)),
+    ],
+    [
+      'write a PTE into a frame it does not own',
+      () => memory.mmuUpdate([{ ptr: 0, val: pteOf(own) }]),
+    ],
+    [
+      'pin a page of data as an L4',
+      () => memory.mmuext([{ cmd: abi.MMUEXT_PIN_L4_TABLE, arg1: Number(own) }]),
+    ],
+    [
+      'unpin what is not pinned',
+      () => memory.mmuext([{ cmd: abi.MMUEXT_UNPIN_TABLE, arg1: Number(own) }]),
+    ],
+    [
+      'pass a list at a bad address',
+      () => xen.hypercall(abi.__HYPERVISOR_mmu_update, NOWHERE, 1, 0, abi.DOMID_SELF),
+    ],
+    [
+      'pass a huge count',
+      () => xen.hypercall(abi.__HYPERVISOR_mmu_update, NOWHERE, 0x7fffffff, 0, abi.DOMID_SELF),
+    ],
     ['send on a port that is not bound', () => xen.send(abi.Port(999))],
     ['bind to a domain that does not exist', () => xen.bindInterdomain(abi.Domid(77), abi.Port(1))],
     ['bind a timer twice', () => xen.bindVirq(abi.VIRQ_TIMER) && xen.bindVirq(abi.VIRQ_TIMER)],
     ['map a grant that nobody gave', () => k.grants?.map(abi.Domid(0), abi.Gref(1))],
-    ['write to the hypervisor console', () => xen.hypercall(abi.__HYPERVISOR_console_io, abi.CONSOLEIO_write, 4, ARGUMENT)],
-    ['give itself more memory than its limit', () => memory.populatePhysmap([k.boot.pages + 1]).length],
+    [
+      'write to the hypervisor console',
+      () => xen.hypercall(abi.__HYPERVISOR_console_io, abi.CONSOLEIO_write, 4, ARGUMENT),
+    ],
+    [
+      'give itself more memory than its limit',
+      () => memory.populatePhysmap([k.boot.pages + 1]).length,
+    ],
     ['make a system-control call', () => xen.hypercall(abi.__HYPERVISOR_sysctl, ARGUMENT)],
     ['call a hypercall that does not exist', () => xen.hypercall(63)],
   ];
@@ -68,7 +95,10 @@ const instructions = (k: Machine): Attempt[] => [
 export const kernel = defineKernel(async (k) => {
   const attempts = [...(k.xen ? hypercalls(k, k.xen) : []), ...instructions(k)];
   if (k.xen) {
-    attempts.push(['disable interrupts', () => k.cpu.cli()], ['load its own IDT', () => k.cpu.lidt(0, 0xfff)]);
+    attempts.push(
+      ['disable interrupts', () => k.cpu.cli()],
+      ['load its own IDT', () => k.cpu.lidt(0, 0xfff)],
+    );
   }
   for (const [what, attempt] of attempts) {
     await k.console.write(`${what}: ${outcome(attempt)}\n`);

@@ -23,6 +23,7 @@ export class RingLink implements StoreLink {
   readonly #notify: () => void;
   readonly #piece = new Uint8Array(XENSTORE_RING_SIZE);
   #unsent: Uint8Array[] = [];
+  #looking = false;
   #handler: (message: XsMessage) => void = () => {};
 
   /** @param notify sends the event that tells the server to look. */
@@ -30,7 +31,7 @@ export class RingLink implements StoreLink {
     this.#requests = new ByteProducer(memory, XENSTORE_REQ);
     this.#responses = new ByteConsumer(memory, XENSTORE_RSP);
     this.#notify = notify;
-    events.subscribe(() => this.#look());
+    events.subscribe(() => this.#lookSoon());
   }
 
   send(message: XsMessage): void {
@@ -40,6 +41,16 @@ export class RingLink implements StoreLink {
 
   receive(handler: (message: XsMessage) => void): void {
     this.#handler = handler;
+  }
+
+  /** Not in the upcall: it may have interrupted a send half-way through the ring. */
+  #lookSoon(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    void Promise.resolve().then(() => {
+      this.#looking = false;
+      this.#look();
+    });
   }
 
   #look(): void {

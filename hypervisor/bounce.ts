@@ -1,17 +1,31 @@
 /**
- * Reflecting something to a PV kernel: push the frame that its handlers expect, mask events if asked, go to the handler.
+ * Reflecting something to a PV kernel: push the frame that its handlers expect, mask events if
+ * asked, go to the handler.
  *
  *     high  ss  rsp  rflags  cs (bits 32-39: the upcall mask before)  rip  [error]  r11  rcx  low
  *
  * @source arch-x86/xen-x86_64.h:42
  */
 import {
-  CR3, CS, GS_BASE, KERNEL_GS_BASE, R11, RCX, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSP, SS,
+  CR3,
+  CS,
+  GS_BASE,
+  KERNEL_GS_BASE,
+  R11,
+  RCX,
+  RFLAGS,
+  RFLAGS_FIXED,
+  RFLAGS_IF,
+  RSP,
+  SS,
 } from '../machine/vcpu.ts';
-import { PAGE_SIZE } from '../protocol/units.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
+import { PAGE_SIZE } from '../protocol/units.ts';
 import {
-  FLAT_KERNEL_CS, FLAT_KERNEL_SS, HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START,
+  FLAT_KERNEL_CS,
+  FLAT_KERNEL_SS,
+  HYPERVISOR_VIRT_END,
+  HYPERVISOR_VIRT_START,
 } from '../protocol/xen.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
@@ -26,7 +40,9 @@ const long = new Uint8Array(64);
 const shortView = new DataView(short.buffer);
 const longView = new DataView(long.buffer);
 
-/** Change between guest-kernel and guest-user mode: the root, its TLB pair, and GS as SWAPGS does. */
+/**
+ * Change between guest-kernel and guest-user mode: the root, its TLB pair, and GS as SWAPGS does.
+ */
 export const toggleMode = (vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   vcpu.kernelMode = !vcpu.kernelMode;

@@ -1,6 +1,7 @@
 /**
- * System time: nanoseconds since the machine started, computed from cycles, and how a guest computes the same
- * from its TSC (vcpu_time_info). The wall clock at start is fixed, so that every run repeats.
+ * System time: nanoseconds since the machine started, computed from cycles, and how a guest
+ * computes the same from its TSC (vcpu_time_info). The wall clock at start is fixed, so that every
+ * run repeats.
  * @source xen/xen.h (vcpu_time_info), arch-x86/xen.h
  */
 import type { Preset } from '../machine/costs.ts';

@@ -23,6 +23,7 @@ export const consoleIo: Handler = (xen, caller) => {
     if (!xen.copyFromGuest(caller, buffer + done, part)) {
       return xen.refuse(caller, EFAULT, 'the text is not readable', { va: buffer + done });
     }
+    xen.chargeHypercall(caller, (CHUNK / 8) * xen.machine.costs.wordCopied);
     xen.console(caller, part.slice());
     if (xen.checkPreempt(caller)) return 0;
   }

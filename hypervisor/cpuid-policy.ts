@@ -1,6 +1,6 @@
 /**
- * CPUID as guests see it: the processor's answers without what a guest of that kind cannot have, and the leaves by
- * which a guest knows that Xen is below.
+ * CPUID as guests see it: the processor's answers without what a guest of that kind cannot have,
+ * and the leaves by which a guest knows that Xen is below.
  * @source arch-x86/cpuid.h
  */
 import type { CpuidResult } from '../machine/cpu.ts';
@@ -11,7 +11,12 @@ import { XEN_MAJOR, XEN_MINOR } from './xen-version.ts';
 const FIRST_LEAF = 0x40000000;
 const LAST_LEAF = 0x40000005;
 /** "XenVMMXenVMM". */
-const SIGNATURE: CpuidResult = { eax: LAST_LEAF, ebx: 0x566e6558, ecx: 0x65584d4d, edx: 0x4d4d566e };
+const SIGNATURE: CpuidResult = {
+  eax: LAST_LEAF,
+  ebx: 0x566e6558,
+  ecx: 0x65584d4d,
+  edx: 0x4d4d566e,
+};
 const HYPERCALL_PAGES = 1;
 const HYPERCALL_MSR = 0x40000000;
 const FEATURE_PRESERVE_AD = 1;
@@ -45,10 +50,20 @@ const xenLeaf = (vcpu: XenVcpu, leaf: number): CpuidResult => {
     case 1:
       return { ...NONE, eax: (XEN_MAJOR << 16) | XEN_MINOR };
     case 2:
-      return { ...NONE, eax: HYPERCALL_PAGES, ebx: HYPERCALL_MSR, ecx: pv ? FEATURE_PRESERVE_AD : 0 };
+      return {
+        ...NONE,
+        eax: HYPERCALL_PAGES,
+        ebx: HYPERCALL_MSR,
+        ecx: pv ? FEATURE_PRESERVE_AD : 0,
+      };
     case 4:
       if (pv) return NONE;
-      return { eax: HVM_VCPU_ID_PRESENT | HVM_DOMID_PRESENT, ebx: vcpu.id, ecx: vcpu.domain.id, edx: 0 };
+      return {
+        eax: HVM_VCPU_ID_PRESENT | HVM_DOMID_PRESENT,
+        ebx: vcpu.id,
+        ecx: vcpu.domain.id,
+        edx: 0,
+      };
     case 5:
       return pv ? { ...NONE, ebx: MACHINE_ADDRESS_BITS } : NONE;
     default:

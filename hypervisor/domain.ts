@@ -13,13 +13,19 @@ import type { XenVcpu } from './xen-vcpu.ts';
 export type DomainKind = 'pv' | 'hvm';
 export type DomainState = 'paused' | 'running' | 'dying' | 'dead';
 
-/** How it ended: a SHUTDOWN_* reason that the guest gave, or a crash that the hypervisor decided, with the rule broken. */
+/**
+ * How it ended: a SHUTDOWN_* reason that the guest gave, or a crash that the hypervisor decided,
+ * with the rule broken.
+ */
 export interface DomainEnd {
   outcome: 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'destroyed';
   why: string;
 }
 
-/** What a tool stack must know to serve the domain: frames of its xenstore and console rings, ports unbound for domain 0. */
+/**
+ * What a tool stack must know to serve the domain: frames of its xenstore and console rings, ports
+ * unbound for domain 0.
+ */
 export interface DomainBoot {
   storeMfn: number;
   storePort: number;
@@ -54,7 +60,10 @@ export class Domain {
   polling = 0;
   /** Its emulated devices (hvm). */
   hvm: HvmDomain | undefined;
-  /** `destroy` was asked for while one of its vCPUs was on a CPU: it happens when that comes to rest. */
+  /**
+   * `destroy` was asked for while one of its vCPUs was on a CPU: it happens when that comes to
+   * rest.
+   */
   doomed = false;
   /** Whoever waits for its end has been told. */
   told = false;

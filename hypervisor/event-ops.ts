@@ -1,19 +1,49 @@
 /**
- * event_channel_op: how a guest makes, joins, uses and closes ports. Checks come in Xen's order, so which errno
- * wins is the same.
+ * event_channel_op: how a guest makes, joins, uses and closes ports. Checks come in Xen's order, so
+ * which errno wins is the same.
  * @source xen/event_channel.h
  */
 import { EEXIST, EINVAL, ENOENT, ENOSPC, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
 import {
-  EVTCHNOP_alloc_unbound, EVTCHNOP_bind_interdomain, EVTCHNOP_bind_ipi, EVTCHNOP_bind_pirq, EVTCHNOP_bind_vcpu,
-  EVTCHNOP_bind_virq, EVTCHNOP_close, EVTCHNOP_init_control, EVTCHNOP_reset, EVTCHNOP_send, EVTCHNOP_status,
-  EVTCHNOP_unmask, EVTCHNSTAT_closed, EVTCHNSTAT_interdomain, EVTCHNSTAT_ipi, EVTCHNSTAT_pirq, EVTCHNSTAT_unbound,
-  EVTCHNSTAT_virq, EvtchnAllocUnbound, EvtchnBindInterdomain, EvtchnBindIpi, EvtchnBindPirq, EvtchnBindVcpu,
-  EvtchnBindVirq, EvtchnClose, EvtchnInitControl, EvtchnReset, EvtchnSend, EvtchnStatus, EvtchnUnmask,
+  EVTCHNOP_alloc_unbound,
+  EVTCHNOP_bind_interdomain,
+  EVTCHNOP_bind_ipi,
+  EVTCHNOP_bind_pirq,
+  EVTCHNOP_bind_vcpu,
+  EVTCHNOP_bind_virq,
+  EVTCHNOP_close,
+  EVTCHNOP_init_control,
+  EVTCHNOP_reset,
+  EVTCHNOP_send,
+  EVTCHNOP_status,
+  EVTCHNOP_unmask,
+  EVTCHNSTAT_closed,
+  EVTCHNSTAT_interdomain,
+  EVTCHNSTAT_ipi,
+  EVTCHNSTAT_pirq,
+  EVTCHNSTAT_unbound,
+  EVTCHNSTAT_virq,
+  EvtchnAllocUnbound,
+  EvtchnBindInterdomain,
+  EvtchnBindIpi,
+  EvtchnBindPirq,
+  EvtchnBindVcpu,
+  EvtchnBindVirq,
+  EvtchnClose,
+  EvtchnInitControl,
+  EvtchnReset,
+  EvtchnSend,
+  EvtchnStatus,
+  EvtchnUnmask,
 } from '../protocol/event-channel.ts';
 import { Domid, Port, VcpuId } from '../protocol/units.ts';
 import {
-  DOMID_SELF, NR_VIRQS, VIRQ_DEBUG, VIRQ_TIMER, VIRQ_XENOPROF, VIRQ_XENPMU,
+  DOMID_SELF,
+  NR_VIRQS,
+  VIRQ_DEBUG,
+  VIRQ_TIMER,
+  VIRQ_XENOPROF,
+  VIRQ_XENPMU,
 } from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
 import { closeAll, closePort, raise, unmask } from './events.ts';
@@ -25,7 +55,13 @@ import type { XenVcpu } from './xen-vcpu.ts';
 const PER_VCPU_VIRQS: readonly number[] = [VIRQ_TIMER, VIRQ_DEBUG, VIRQ_XENOPROF, VIRQ_XENPMU];
 
 /** Take a port of `domain`. @returns the port, or -ENOSPC. */
-const allocate = (xen: Hypervisor, caller: XenVcpu, domain: Domain, state: number, vcpu = 0): number => {
+const allocate = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  domain: Domain,
+  state: number,
+  vcpu = 0,
+): number => {
   const port = domain.events.allocate(state, vcpu);
   return port < 0 ? xen.refuse(caller, ENOSPC, 'no port is free', { dom: domain.id }) : port;
 };
@@ -44,7 +80,9 @@ const allocUnbound = op(EvtchnAllocUnbound, (xen, caller, arg) => {
   const owner = xen.resolve(caller, arg.dom);
   if (!owner) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.dom });
   if (owner !== caller.domain && !caller.domain.privileged) {
-    return xen.refuse(caller, EPERM, 'only a privileged domain gives ports to others', { dom: arg.dom });
+    return xen.refuse(caller, EPERM, 'only a privileged domain gives ports to others', {
+      dom: arg.dom,
+    });
   }
   const port = allocate(xen, caller, owner, EVTCHNSTAT_unbound);
   if (port < 0) return port;
@@ -82,7 +120,9 @@ const bindInterdomain = op(EvtchnBindInterdomain, (xen, caller, arg) => {
   return 0;
 });
 
-/** Bind a virtual interrupt; a global one only to vCPU 0. @errors -EINVAL -ENOENT -EEXIST -ENOSPC */
+/**
+ * Bind a virtual interrupt; a global one only to vCPU 0. @errors -EINVAL -ENOENT -EEXIST -ENOSPC
+ */
 const bindVirq = op(EvtchnBindVirq, (xen, caller, arg) => {
   const { domain } = caller;
   if (arg.virq >= NR_VIRQS) return xen.refuse(caller, EINVAL, 'no such VIRQ', { virq: arg.virq });
@@ -107,12 +147,15 @@ const bindVirq = op(EvtchnBindVirq, (xen, caller, arg) => {
 /** Bind a physical interrupt line. @errors -EINVAL -EPERM -EEXIST -ENOSPC */
 const bindPirq = op(EvtchnBindPirq, (xen, caller, arg) => {
   const { domain } = caller;
-  if (!domain.privileged) return xen.refuse(caller, EPERM, 'it owns no physical interrupts', { pirq: arg.pirq });
+  if (!domain.privileged)
+    return xen.refuse(caller, EPERM, 'it owns no physical interrupts', { pirq: arg.pirq });
   if (!xen.interrupts?.exists(arg.pirq)) {
     return xen.refuse(caller, EINVAL, 'no such physical interrupt', { pirq: arg.pirq });
   }
   if (xen.interrupts.bound(arg.pirq)) {
-    return xen.refuse(caller, EEXIST, 'the physical interrupt is bound already', { pirq: arg.pirq });
+    return xen.refuse(caller, EEXIST, 'the physical interrupt is bound already', {
+      pirq: arg.pirq,
+    });
   }
   const port = allocate(xen, caller, domain, EVTCHNSTAT_pirq);
   if (port < 0) return port;
@@ -125,7 +168,8 @@ const bindPirq = op(EvtchnBindPirq, (xen, caller, arg) => {
 
 /** A port by which the domain's vCPUs notify `vcpu`. @errors -ENOENT -ENOSPC */
 const bindIpi = op(EvtchnBindIpi, (xen, caller, arg) => {
-  if (!caller.domain.vcpus[arg.vcpu]) return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
+  if (!caller.domain.vcpus[arg.vcpu])
+    return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
   const port = allocate(xen, caller, caller.domain, EVTCHNSTAT_ipi, arg.vcpu);
   if (port < 0) return port;
 
@@ -146,7 +190,11 @@ const send = op(EvtchnSend, (xen, caller, arg) => {
   const channel = channelOf(caller, arg.port);
   if (!channel) return noPort(xen, caller, arg.port);
   const { state } = channel;
-  if (state !== EVTCHNSTAT_interdomain && state !== EVTCHNSTAT_ipi && state !== EVTCHNSTAT_unbound) {
+  if (
+    state !== EVTCHNSTAT_interdomain &&
+    state !== EVTCHNSTAT_ipi &&
+    state !== EVTCHNSTAT_unbound
+  ) {
     return noPort(xen, caller, arg.port);
   }
 
@@ -165,7 +213,9 @@ const status = op(EvtchnStatus, (xen, caller, arg) => {
   const domain = xen.resolve(caller, arg.dom);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.dom });
   if (domain !== caller.domain && !caller.domain.privileged) {
-    return xen.refuse(caller, EPERM, "only a privileged domain sees another's ports", { dom: arg.dom });
+    return xen.refuse(caller, EPERM, "only a privileged domain sees another's ports", {
+      dom: arg.dom,
+    });
   }
   const channel = domain.events.channel(arg.port);
   if (!channel) return xen.refuse(caller, EINVAL, 'no such port', { port: arg.port });
@@ -186,7 +236,8 @@ const status = op(EvtchnStatus, (xen, caller, arg) => {
 
 /** Choose the vCPU that a port notifies. @errors -ENOENT -EINVAL */
 const bindVcpu = op(EvtchnBindVcpu, (xen, caller, arg) => {
-  if (!caller.domain.vcpus[arg.vcpu]) return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
+  if (!caller.domain.vcpus[arg.vcpu])
+    return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
   const channel = channelOf(caller, arg.port);
   if (!channel || channel.state === EVTCHNSTAT_ipi) return noPort(xen, caller, arg.port);
   if (channel.state === EVTCHNSTAT_virq && PER_VCPU_VIRQS.includes(channel.irq)) {
@@ -210,17 +261,25 @@ const reset = op(EvtchnReset, (xen, caller, arg) => {
   const domain = xen.resolve(caller, arg.dom);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.dom });
   if (domain !== caller.domain && !caller.domain.privileged) {
-    return xen.refuse(caller, EPERM, "only a privileged domain resets another's ports", { dom: arg.dom });
+    return xen.refuse(caller, EPERM, "only a privileged domain resets another's ports", {
+      dom: arg.dom,
+    });
   }
 
   closeAll(xen, domain);
   return 0;
 });
 
-/** The FIFO ABI is not offered: every control frame is refused, and the guest stays with two levels. @errors -ENOENT -EINVAL */
+/**
+ * The FIFO ABI is not offered: every control frame is refused, and the guest stays with two levels.
+ * @errors -ENOENT -EINVAL
+ */
 const initControl = op(EvtchnInitControl, (xen, caller, arg) => {
-  if (!caller.domain.vcpus[arg.vcpu]) return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
-  return xen.refuse(caller, EINVAL, 'no frame can be a FIFO control block here', { gfn: arg.controlGfn });
+  if (!caller.domain.vcpus[arg.vcpu])
+    return xen.refuse(caller, ENOENT, 'no such vCPU', { vcpu: arg.vcpu });
+  return xen.refuse(caller, EINVAL, 'no frame can be a FIFO control block here', {
+    gfn: arg.controlGfn,
+  });
 });
 
 const OPS: (SubOp | undefined)[] = [];

@@ -1,11 +1,16 @@
 /**
- * Event channels, two-level: per domain a table of ports, and in its shared_info one pending bit and one mask bit
- * for each. Raising sets the pending bit; unmasked, it sets the word's bit in the vCPU's selector and asks for an upcall.
+ * Event channels, two-level: per domain a table of ports, and in its shared_info one pending bit
+ * and one mask bit for each. Raising sets the pending bit; unmasked, it sets the word's bit in the
+ * vCPU's selector and asks for an upcall.
  * @source xen/event_channel.h; xen/xen.h (shared_info)
  */
 import type { Memory } from '../machine/memory.ts';
 import {
-  EVTCHN_2L_NR_CHANNELS, EVTCHNSTAT_closed, EVTCHNSTAT_interdomain, EVTCHNSTAT_pirq, EVTCHNSTAT_unbound,
+  EVTCHN_2L_NR_CHANNELS,
+  EVTCHNSTAT_closed,
+  EVTCHNSTAT_interdomain,
+  EVTCHNSTAT_pirq,
+  EVTCHNSTAT_unbound,
   EVTCHNSTAT_virq,
 } from '../protocol/event-channel.ts';
 import { SharedInfo, VcpuInfo } from '../protocol/shared-info.ts';
@@ -13,7 +18,9 @@ import type { Domain } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-/** Ports come into being in buckets; a port beyond the last bucket is invalid rather than closed. */
+/**
+ * Ports come into being in buckets; a port beyond the last bucket is invalid rather than closed.
+ */
 const BUCKET = 128;
 const PENDING = SharedInfo.offset.evtchnPending;
 const MASK = SharedInfo.offset.evtchnMask;
@@ -57,7 +64,8 @@ export class EventTable {
   /** The lowest closed port, given to `vcpu` in `state`; -1 when all are taken. */
   allocate(state: number, vcpu: number): number {
     let port = this.#firstFree;
-    while (port < this.#channels.length && this.#channels[port]!.state !== EVTCHNSTAT_closed) port++;
+    while (port < this.#channels.length && this.#channels[port]!.state !== EVTCHNSTAT_closed)
+      port++;
     if (port >= EVTCHN_2L_NR_CHANNELS) return -1;
     if (port >= this.#channels.length) this.#grow();
     this.#firstFree = port + 1;
@@ -111,7 +119,13 @@ export class EventTable {
 
   #grow(): void {
     for (let i = 0; i < BUCKET; i++) {
-      this.#channels.push({ state: EVTCHNSTAT_closed, vcpu: 0, remoteDomid: 0, remotePort: 0, irq: 0 });
+      this.#channels.push({
+        state: EVTCHNSTAT_closed,
+        vcpu: 0,
+        remoteDomid: 0,
+        remotePort: 0,
+        irq: 0,
+      });
     }
   }
 }
@@ -152,7 +166,10 @@ const select = (xen: Hypervisor, vcpu: XenVcpu, port: number): void => {
   kick(xen, vcpu);
 };
 
-/** An upcall is pending: a vCPU that waits for one goes on; one that executes looks up at its next instruction. */
+/**
+ * An upcall is pending: a vCPU that waits for one goes on; one that executes looks up at its next
+ * instruction.
+ */
 export const kick = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (xen.machine.memory.u8[vcpu.info + UPCALL_MASK]) return;
   if (vcpu.cpu) vcpu.cpu.limitHorizon(vcpu.cpu.now);
@@ -178,7 +195,10 @@ const wakePollers = (xen: Hypervisor, domain: Domain, port: number): void => {
   }
 };
 
-/** Close `port` of `domain`, which is open: a peer goes back to unbound, a VIRQ or PIRQ is free again. */
+/**
+ * Close `port` of `domain`, which is open: a peer goes back to unbound, a VIRQ or PIRQ is free
+ * again.
+ */
 export const closePort = (xen: Hypervisor, domain: Domain, port: number): void => {
   const channel = domain.events.channel(port)!;
   if (channel.state === EVTCHNSTAT_interdomain) {

@@ -3,21 +3,49 @@
  * @source SDM vol. 3, appendix C and 28.2
  */
 import {
-  EXIT_CPUID, EXIT_EPT_VIOLATION, EXIT_HLT, EXIT_IO_INSTRUCTION, EXIT_RDMSR, EXIT_TRIPLE_FAULT, EXIT_VMCALL, EXIT_WRMSR,
-  exitName, VECTOR_GP, VECTOR_PF,
+  EXIT_CPUID,
+  EXIT_EPT_VIOLATION,
+  EXIT_HLT,
+  EXIT_IO_INSTRUCTION,
+  EXIT_RDMSR,
+  EXIT_TRIPLE_FAULT,
+  EXIT_VMCALL,
+  EXIT_WRMSR,
+  exitName,
+  VECTOR_GP,
+  VECTOR_PF,
 } from '../machine/exit.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../machine/page-walk.ts';
 import { isCanonical } from '../machine/pte.ts';
 import {
-  CR2, CSTAR, EFER, EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, FMASK, FS_BASE, GS_BASE, KERNEL_GS_BASE, LSTAR, RAX,
-  RBX, RCX, RDI, RDX, RFLAGS, RFLAGS_IF, RSI, STAR,
+  CR2,
+  CSTAR,
+  EFER,
+  EXIT_A,
+  EXIT_B,
+  EXIT_C,
+  EXIT_D,
+  EXIT_REASON,
+  FMASK,
+  FS_BASE,
+  GS_BASE,
+  KERNEL_GS_BASE,
+  LSTAR,
+  RAX,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RFLAGS,
+  RFLAGS_IF,
+  RSI,
+  STAR,
 } from '../machine/vcpu.ts';
 import { SHUTDOWN_poweroff } from '../protocol/sched.ts';
 import { guestCpuid } from './cpuid-policy.ts';
 import { chargeExit, injectException, interruptPending, leaveGuest, resumeGuest } from './hvm.ts';
 import { vmcall } from './hypercalls.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { shutdown } from './lifecycle.ts';
 import { hex } from './pv-traps.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -76,14 +104,17 @@ export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
       xen.crash(vcpu.domain, `${vcpu.name}: triple fault, rip ${hex(arch.rip)}`);
       break;
     default:
-      xen.crash(vcpu.domain, `${vcpu.name}: unexpected exit ${exitName(reason)}, rip ${hex(arch.rip)}`);
+      xen.crash(
+        vcpu.domain,
+        `${vcpu.name}: unexpected exit ${exitName(reason)}, rip ${hex(arch.rip)}`,
+      );
   }
   if (!arch.stopped && vcpu.state === 'runnable') resumeGuest(xen, vcpu);
 };
 
 /** HLT with interrupts off can never end: the guest is done. */
 const halt = (xen: Hypervisor, vcpu: XenVcpu): void => {
-  if ((vcpu.arch.lo(RFLAGS) & RFLAGS_IF) === 0) shutdown(xen, vcpu.domain, SHUTDOWN_poweroff);
+  if ((vcpu.arch.lo(RFLAGS) & RFLAGS_IF) === 0) xen.shutdown(vcpu.domain, SHUTDOWN_poweroff);
   else if (!interruptPending(vcpu)) vcpu.state = 'blocked';
 };
 
@@ -139,7 +170,12 @@ const io = (xen: Hypervisor, vcpu: XenVcpu): void => {
     const value = read(xen, vcpu, port, size);
     // A 32-bit result clears the upper half; narrower ones leave the rest of RAX alone.
     if (size === 4) arch.setHalves(RAX << 3, value, 0);
-    else arch.setHalves(RAX << 3, ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0, arch.hi(RAX << 3));
+    else
+      arch.setHalves(
+        RAX << 3,
+        ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0,
+        arch.hi(RAX << 3),
+      );
   } else {
     write(xen, vcpu, port, size, (arch.lo(RAX << 3) & ones(size)) >>> 0);
   }
@@ -156,13 +192,30 @@ const write = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value
   vcpu.domain.hvm!.bus.write(port, size, value, vcpu.arch.pcpu.now);
 };
 
-const traceIo = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value: number, dir: string): void => {
+const traceIo = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  port: number,
+  size: number,
+  value: number,
+  dir: string,
+): void => {
   const { trace } = xen.machine;
-  if (trace.on) trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
+  if (trace.on)
+    trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
 };
 
-/** REP INS and OUTS, element by element; a fault in the guest's memory goes to the guest, the rest left in RCX. */
-const string = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, isIn: boolean): void => {
+/**
+ * REP INS and OUTS, element by element; a fault in the guest's memory goes to the guest, the rest
+ * left in RCX.
+ */
+const string = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  port: number,
+  size: number,
+  isIn: boolean,
+): void => {
   const { arch } = vcpu;
   const { mmu, costs } = xen.machine;
   const pointer = isIn ? RDI : RSI;
@@ -171,8 +224,12 @@ const string = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, isIn
   for (let i = 0; i < count; i++) {
     const va = arch.gpr(pointer);
     // Both ends: an element may cross into a page that is not there.
-    const bad = mmu.probe(arch, va, isIn ? ACCESS_WRITE : ACCESS_READ) < 0 ? va
-      : mmu.probe(arch, va + size - 1, isIn ? ACCESS_WRITE : ACCESS_READ) < 0 ? va + size - 1 : undefined;
+    const bad =
+      mmu.probe(arch, va, isIn ? ACCESS_WRITE : ACCESS_READ) < 0
+        ? va
+        : mmu.probe(arch, va + size - 1, isIn ? ACCESS_WRITE : ACCESS_READ) < 0
+          ? va + size - 1
+          : undefined;
     if (bad !== undefined) {
       stringFault(xen, vcpu, bad);
       return;
@@ -202,14 +259,25 @@ const stringFault = (xen: Hypervisor, vcpu: XenVcpu, va: number): void => {
   injectException(xen, vcpu, VECTOR_PF, faultCode);
 };
 
-/** No memory there, or none to be written: as on a bus where nothing answers, reads give ones and writes are lost. */
+/**
+ * No memory there, or none to be written: as on a bus where nothing answers, reads give ones and
+ * writes are lost.
+ */
 const eptViolation = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   chargeExit(xen, vcpu, xen.machine.costs.eptViolation);
   const { trace } = xen.machine;
   if (trace.on) {
     const dir = arch.get(EXIT_B) & QUALIFICATION_WRITE ? 'write' : 'read';
-    trace.emit({ time: arch.pcpu.now, who: vcpu.name, kind: 'io', dir, gpa: arch.get(EXIT_A), size: 0, value: -1 });
+    trace.emit({
+      time: arch.pcpu.now,
+      who: vcpu.name,
+      kind: 'io',
+      dir,
+      gpa: arch.get(EXIT_A),
+      size: 0,
+      value: -1,
+    });
   }
   arch.set(EXIT_C, -1);
   arch.set(EXIT_D, 1);

@@ -1,22 +1,19 @@
 /**
- * Hardware-assisted domains: one VMCS for each vCPU, a PC's devices emulated for the domain, and interrupts of theirs
- * injected at VM entry. What each exit means is in hvm-exits.ts.
+ * Hardware-assisted domains: one VMCS for each vCPU, a PC's devices emulated for the domain, and
+ * interrupts of theirs injected at VM entry. What each exit means is in hvm-exits.ts.
  * @source SDM vol. 3, chapters 25 to 28
  */
 import type { BlockStore } from '../machine/block-store.ts';
 import { EXIT_EXTERNAL_INTERRUPT, EXIT_INTERRUPT_WINDOW } from '../machine/exit.ts';
 import { Platform } from '../machine/platform.ts';
 import { PortBus } from '../machine/port-bus.ts';
-import {
-  EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, RFLAGS, RFLAGS_IF,
-} from '../machine/vcpu.ts';
+import { EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, RFLAGS, RFLAGS_IF } from '../machine/vcpu.ts';
 import { saveGuestState, Vmcs, vmEntry, vmExit } from '../machine/vmcs.ts';
 import * as field from '../machine/vmcs-fields.ts';
 import { SHUTDOWN_poweroff, SHUTDOWN_reboot } from '../protocol/sched.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Domain } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { shutdown } from './lifecycle.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** EPT pointer: write-back tables, four levels. */
@@ -45,7 +42,11 @@ export interface HvmHardware {
 }
 
 /** Give `domain` its devices. */
-export const createHvmDomain = (xen: Hypervisor, domain: Domain, hardware: HvmHardware): HvmDomain => {
+export const createHvmDomain = (
+  xen: Hypervisor,
+  domain: Domain,
+  hardware: HvmHardware,
+): HvmDomain => {
   const { machine } = xen;
   const bus = new PortBus();
   const platform = new Platform({
@@ -57,14 +58,21 @@ export const createHvmDomain = (xen: Hypervisor, domain: Domain, hardware: HvmHa
       write: (pa, from) => physical(xen, domain, pa, from, true),
     },
     disks: hardware.disks,
-    serial: hardware.serial,
+    serial: (byte) => {
+      xen.putSerial(byte);
+      hardware.serial(byte);
+    },
     intr: () => interruptRose(xen, domain),
-    powerOff: (reason) => shutdown(xen, domain, reason === 'poweroff' ? SHUTDOWN_poweroff : SHUTDOWN_reboot),
+    powerOff: (reason) =>
+      xen.shutdown(domain, reason === 'poweroff' ? SHUTDOWN_poweroff : SHUTDOWN_reboot),
   });
   return { bus, platform };
 };
 
-/** Give `vcpu` its VMCS, filled from the registers that the builder set. @throws RangeError when memory is out */
+/**
+ * Give `vcpu` its VMCS, filled from the registers that the builder set. @throws RangeError when
+ * memory is out
+ */
 export const createHvmVcpu = (xen: Hypervisor, vcpu: XenVcpu, eptRoot: number): HvmVcpu => {
   const mfn = xen.frames.allocate(undefined);
   if (mfn < 0) throw new RangeError('not enough memory for a VMCS');
@@ -72,9 +80,15 @@ export const createHvmVcpu = (xen: Hypervisor, vcpu: XenVcpu, eptRoot: number): 
   vmcs.write(field.PIN_BASED_VM_EXEC_CONTROL, field.PIN_BASED_EXT_INTR_EXITING);
   vmcs.write(
     field.CPU_BASED_VM_EXEC_CONTROL,
-    (field.CPU_BASED_HLT_EXITING | field.CPU_BASED_UNCOND_IO_EXITING | field.CPU_BASED_ACTIVATE_SECONDARY) >>> 0,
+    (field.CPU_BASED_HLT_EXITING |
+      field.CPU_BASED_UNCOND_IO_EXITING |
+      field.CPU_BASED_ACTIVATE_SECONDARY) >>>
+      0,
   );
-  vmcs.write(field.SECONDARY_VM_EXEC_CONTROL, field.SECONDARY_ENABLE_EPT | field.SECONDARY_ENABLE_VPID);
+  vmcs.write(
+    field.SECONDARY_VM_EXEC_CONTROL,
+    field.SECONDARY_ENABLE_EPT | field.SECONDARY_ENABLE_VPID,
+  );
   vmcs.write(field.VIRTUAL_PROCESSOR_IDENTIFIER, vcpu.arch.index + 1);
   vmcs.write(field.EPT_POINTER, eptRoot * PAGE_SIZE + EPTP_WB_4);
   return { vmcs, inGuest: false, window: false, dirty: true };
@@ -91,7 +105,9 @@ export const hvmEnter = (xen: Hypervisor, vcpu: XenVcpu): void => {
   }
 };
 
-/** Between two instructions at the horizon: an alarm is a physical interrupt, and leaves the guest. */
+/**
+ * Between two instructions at the horizon: an alarm is a physical interrupt, and leaves the guest.
+ */
 export const hvmBoundary = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (xen.machine.timeline.next > vcpu.arch.pcpu.now) {
     openWindow(xen, vcpu);
@@ -109,7 +125,8 @@ export const hvmRest = (xen: Hypervisor, vcpu: XenVcpu): void => {
 /** VM exit: save the guest, charge the software part. */
 export const leaveGuest = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const hvm = vcpu.hvm!;
-  // After HLT its code may run on for a few instructions before the vCPU rests: they come after a VM entry.
+  // After HLT its code may run on for a few instructions before the vCPU rests: they come after a
+  // VM entry.
   if (!hvm.inGuest) chargeExit(xen, vcpu, xen.machine.costs.vmEntry);
   vmExit(xen.machine, vcpu.arch, hvm.vmcs);
   hvm.inGuest = false;
@@ -133,12 +150,20 @@ export const resumeGuest = (xen: Hypervisor, vcpu: XenVcpu): void => {
   hvm.inGuest = vmEntry(xen.machine, arch, hvm.vmcs);
   if (hvm.inGuest) return;
   const error = hvm.vmcs.read(field.VM_INSTRUCTION_ERROR);
-  const why = error !== 0 ? `VM-instruction error ${error}` : `exit reason ${hvm.vmcs.read(field.VM_EXIT_REASON)}`;
+  const why =
+    error !== 0
+      ? `VM-instruction error ${error}`
+      : `exit reason ${hvm.vmcs.read(field.VM_EXIT_REASON)}`;
   xen.crash(domain, `${vcpu.name}: VM entry failed: ${why}`);
 };
 
 /** Inject exception `vector` at the next VM entry. */
-export const injectException = (xen: Hypervisor, vcpu: XenVcpu, vector: number, error: number | undefined): void => {
+export const injectException = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  vector: number,
+  error: number | undefined,
+): void => {
   const { vmcs } = vcpu.hvm!;
   const code = error === undefined ? 0 : field.INTR_INFO_ERROR_CODE;
   vmcs.write(
@@ -165,7 +190,10 @@ const prepareInterrupt = (xen: Hypervisor, vcpu: XenVcpu): void => {
     return;
   }
   const vector = vcpu.domain.hvm!.platform.pic.acknowledge();
-  vmcs.write(field.VM_ENTRY_INTR_INFO, (field.INTR_INFO_VALID | field.INTR_TYPE_EXTERNAL | vector) >>> 0);
+  vmcs.write(
+    field.VM_ENTRY_INTR_INFO,
+    (field.INTR_INFO_VALID | field.INTR_TYPE_EXTERNAL | vector) >>> 0,
+  );
   chargeExit(xen, vcpu, xen.machine.costs.injection);
   const { trace } = xen.machine;
   if (trace.on) trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'interrupt', vector });
@@ -195,7 +223,13 @@ const interruptRose = (xen: Hypervisor, domain: Domain): void => {
 };
 
 /** Guest-physical memory for the bus master. @returns false where the domain has no memory */
-const physical = (xen: Hypervisor, domain: Domain, pa: number, bytes: Uint8Array, write: boolean): boolean => {
+const physical = (
+  xen: Hypervisor,
+  domain: Domain,
+  pa: number,
+  bytes: Uint8Array,
+  write: boolean,
+): boolean => {
   const { memory } = xen.machine;
   for (let done = 0; done < bytes.length; ) {
     const at = pa + done;

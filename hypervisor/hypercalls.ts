@@ -1,14 +1,13 @@
 /**
- * The hypercall table: every number of the ABI; what has no handler is -ENOSYS. A number and registers come in, RAX
- * goes out; each call is charged to its name and, when someone listens, traced with its arguments and result.
+ * The hypercall table: every number of the ABI; what has no handler is -ENOSYS. A number and
+ * registers come in, RAX goes out; each call is charged to its name and, when someone listens,
+ * traced with its arguments and result.
  * @source xen/xen.h:76
  */
 import { RAX } from '../machine/vcpu.ts';
 import { ENOSYS, EPERM } from '../protocol/errno.ts';
 import * as nr from '../protocol/hypercalls.ts';
-import {
-  callbackOp, setCallbacks, setTrapTable, stackSwitch, vmAssist,
-} from './callbacks.ts';
+import { callbackOp, setCallbacks, setTrapTable, stackSwitch, vmAssist } from './callbacks.ts';
 import { consoleIo } from './console-io.ts';
 import { eventChannelOp } from './event-ops.ts';
 import { grantTableOp } from './grant-ops.ts';
@@ -22,13 +21,18 @@ import type { Handler } from './op.ts';
 import { physdevOp } from './physdev-op.ts';
 import { schedOp } from './sched-op.ts';
 import {
-  fpuTaskswitch, getDebugreg, setDebugreg, setGdt, setSegmentBase, updateDescriptor,
+  fpuTaskswitch,
+  getDebugreg,
+  setDebugreg,
+  setGdt,
+  setSegmentBase,
+  updateDescriptor,
 } from './segments.ts';
 import { setTimerOp } from './timers.ts';
 import { updateVaMapping, updateVaMappingOtherdomain } from './update-va-mapping.ts';
 import { vcpuOp } from './vcpu-op.ts';
-import { xenVersion } from './xen-version.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
+import { xenVersion } from './xen-version.ts';
 
 /** Numbers from here on are one unknown call. */
 export const HYPERCALLS = 64;
@@ -85,10 +89,14 @@ both(nr.__HYPERVISOR_event_channel_op, 2, eventChannelOp);
 pv(nr.__HYPERVISOR_physdev_op, 2, physdevOp);
 
 const PV_HANDLERS: readonly Handler[] = TABLE.map((entry) => entry.handler);
-const HVM_HANDLERS: readonly Handler[] = TABLE.map((entry) => (entry.hvm ? entry.handler : unknown.handler));
+const HVM_HANDLERS: readonly Handler[] = TABLE.map((entry) =>
+  entry.hvm ? entry.handler : unknown.handler,
+);
 
 /** Numbers that have a handler, for status tables. */
-export const IMPLEMENTED: readonly number[] = TABLE.flatMap((entry, number) => (entry === unknown ? [] : [number]));
+export const IMPLEMENTED: readonly number[] = TABLE.flatMap((entry, number) =>
+  entry === unknown ? [] : [number],
+);
 
 /** SYSCALL from a PV kernel: number in RAX, result to RAX. */
 export const hypercall = (xen: Hypervisor, caller: XenVcpu): void => {
@@ -97,7 +105,10 @@ export const hypercall = (xen: Hypervisor, caller: XenVcpu): void => {
   if (result !== KEEP_RAX) arch.setGpr(RAX, result);
 };
 
-/** VMCALL: as hypercall, of the calls a hardware-assisted guest has. @errors -EPERM from outside CPL 0 */
+/**
+ * VMCALL: as hypercall, of the calls a hardware-assisted guest has. @errors -EPERM from outside CPL
+ * 0
+ */
 export const vmcall = (xen: Hypervisor, caller: XenVcpu): void => {
   const { arch } = caller;
   arch.setGpr(
@@ -109,8 +120,13 @@ export const vmcall = (xen: Hypervisor, caller: XenVcpu): void => {
 };
 
 /** Do hypercall `number`, arguments in the caller's registers, charging `cycles` to it. */
-export const dispatch = (xen: Hypervisor, caller: XenVcpu, number: number, cycles: number): number => {
-  const index = number < HYPERCALLS ? number : HYPERCALLS;
+export const dispatch = (
+  xen: Hypervisor,
+  caller: XenVcpu,
+  number: number,
+  cycles: number,
+): number => {
+  const index = Math.min(number, HYPERCALLS);
   const known = xen.hypercallCauses[index]!;
   const cause = known !== 0 ? known : nameCause(xen, index);
   xen.currentCause = cause;
@@ -126,7 +142,10 @@ const nameCause = (xen: Hypervisor, index: number): number => {
   return cause;
 };
 
-/** The record comes after what the call itself traced, because it holds the result; `time` is when it began. */
+/**
+ * The record comes after what the call itself traced, because it holds the result; `time` is when
+ * it began.
+ */
 const traced = (xen: Hypervisor, caller: XenVcpu, index: number, handler: Handler): number => {
   const time = caller.arch.pcpu.now;
   const values: string[] = [];

@@ -1,13 +1,14 @@
 /**
- * The hypervisor: what lies under the processors (exits come here) and who decides which runs. It holds the domains and
- * what they share; each kind of work has a file of its own.
+ * The hypervisor: what lies under the processors (exits come here) and who decides which runs. It
+ * holds the domains and what they share; each kind of work has a file of its own.
  */
 import { type Observable, Subject } from 'rxjs';
+import { CAUSE_PORT_IO } from '../machine/account.ts';
 import { EXIT_SYSCALL, exitName, vectorName } from '../machine/exit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ACCESS_WRITE } from '../machine/page-walk.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
-import type { Platform } from '../machine/platform.ts';
+import { type Platform, PORT_COM1 } from '../machine/platform.ts';
 import type { Dispatcher, Processor, Underneath } from '../machine/underneath.ts';
 import { EXIT_REASON, type Vcpu } from '../machine/vcpu.ts';
 import { errnoName } from '../protocol/errno.ts';
@@ -21,7 +22,16 @@ import { hvmBoundary, hvmEnter, hvmRest } from './hvm.ts';
 import { hvmExit } from './hvm-exits.ts';
 import { dispatch, HYPERCALLS, hypercall } from './hypercalls.ts';
 import { type Ledger, ledgerOf } from './ledger.ts';
-import { create, type DomainConfig, destroy, end, pause, settle, unpause } from './lifecycle.ts';
+import {
+  create,
+  type DomainConfig,
+  destroy,
+  end,
+  pause,
+  settle,
+  shutdown,
+  unpause,
+} from './lifecycle.ts';
 import { TYPE_WRITABLE } from './page-types.ts';
 import { PhysicalInterrupts } from './physical-interrupts.ts';
 import { pvExit } from './pv-exits.ts';
@@ -34,7 +44,10 @@ import type { XenVcpu } from './xen-vcpu.ts';
 export interface HypervisorOptions {
   /** console_io of domain `domid`. */
   consoleIo?: (domid: number, bytes: Uint8Array) => void;
-  /** The machine's own devices: their interrupts go to domain 0. Its `intr` must call `xen.interrupt()`. */
+  /**
+   * The machine's own devices: their interrupts go to domain 0. Its `intr` must call
+   * `xen.interrupt()`.
+   */
   platform?: Platform;
 }
 
@@ -56,7 +69,10 @@ export class Hypervisor implements Underneath, Dispatcher {
   aliveGuests = 0;
   /** The CPU that was last active: whose time it is now. */
   active: Pcpu;
-  /** Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named yet. */
+  /**
+   * Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named
+   * yet.
+   */
   currentCause = 0;
   readonly hypercallCauses = new Int16Array(HYPERCALLS + 1);
   readonly emulationCauses = new Int16Array(32);
@@ -168,6 +184,11 @@ export class Hypervisor implements Underneath, Dispatcher {
     destroy(this, domain);
   }
 
+  /** A domain ends itself for a SHUTDOWN_* reason. */
+  shutdown(domain: Domain, reason: number): void {
+    shutdown(this, domain, reason);
+  }
+
   /** End a domain that broke a rule, and say which. */
   crash(domain: Domain, why: string): void {
     end(this, domain, { outcome: 'crash', why });
@@ -232,21 +253,38 @@ export class Hypervisor implements Underneath, Dispatcher {
   /** May `size` bytes (a word at most) at `va` be written? */
   mayWrite(caller: XenVcpu, va: number, size: number): boolean {
     const { mmu } = this.machine;
-    return mmu.probe(caller.arch, va, ACCESS_WRITE) >= 0 && mmu.probe(caller.arch, va + size - 1, ACCESS_WRITE) >= 0;
+    return (
+      mmu.probe(caller.arch, va, ACCESS_WRITE) >= 0 &&
+      mmu.probe(caller.arch, va + size - 1, ACCESS_WRITE) >= 0
+    );
   }
 
-  /** Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1 */
+  /**
+   * Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1
+   */
   holdWritable(domain: Domain, gfn: number): number {
     const mfn = domain.memory.frameOf(gfn);
     return mfn >= 0 && this.frames.getType(mfn, domain, TYPE_WRITABLE) === 0 ? mfn : -1;
   }
 
   /** The errno for the guest, and why for whoever listens. */
-  refuse(caller: XenVcpu, errno: number, rule: string, detail?: Record<string, number | string>): number {
+  refuse(
+    caller: XenVcpu,
+    errno: number,
+    rule: string,
+    detail?: Record<string, number | string>,
+  ): number {
     const { trace } = this.machine;
     if (trace.on) {
       const time = caller.arch.pcpu.now;
-      trace.emit({ ...detail, time, who: caller.name, kind: 'refuse', errno: errnoName(errno), rule });
+      trace.emit({
+        ...detail,
+        time,
+        who: caller.name,
+        kind: 'refuse',
+        errno: errnoName(errno),
+        rule,
+      });
     }
     return -errno;
   }
@@ -269,7 +307,10 @@ export class Hypervisor implements Underneath, Dispatcher {
     return cause;
   }
 
-  /** In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop is to end */
+  /**
+   * In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop
+   * is to end
+   */
   checkPreempt(caller: XenVcpu): boolean {
     const { pcpu } = caller.arch;
     if (pcpu.now >= pcpu.horizon) {
@@ -303,19 +344,40 @@ export class Hypervisor implements Underneath, Dispatcher {
       const text = String.fromCharCode(...bytes);
       trace.emit({ time: caller.arch.pcpu.now, who: caller.name, kind: 'console', text });
     }
+    for (const byte of bytes) this.putSerial(byte);
     this.#options.consoleIo?.(caller.domain.id, bytes);
+  }
+
+  /** A byte out of the machine's serial port, where Xen's console is, if the machine has one. */
+  putSerial(byte: number): void {
+    if (!this.#options.platform) return;
+    const { machine, active } = this;
+    active.charge(CAUSE_PORT_IO, machine.costs.portIo);
+    machine.bus.write(PORT_COM1, 1, byte, active.now);
   }
 
   traceExit(vcpu: XenVcpu, reason: number): void {
     const { trace } = this.machine;
     if (!trace.on) return;
-    trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'exit', reason: exitName(reason), rip: vcpu.arch.rip });
+    trace.emit({
+      time: vcpu.arch.pcpu.now,
+      who: vcpu.name,
+      kind: 'exit',
+      reason: exitName(reason),
+      rip: vcpu.arch.rip,
+    });
   }
 
   traceDomain(domain: Domain, state: string, why?: string): void {
     const { trace } = this.machine;
     if (!trace.on) return;
-    const record = { time: this.now, who: `d${domain.id}`, kind: 'domain', name: domain.name, state };
+    const record = {
+      time: this.now,
+      who: `d${domain.id}`,
+      kind: 'domain',
+      name: domain.name,
+      state,
+    };
     trace.emit(why === undefined ? record : { ...record, why });
   }
 
@@ -328,6 +390,7 @@ export class Hypervisor implements Underneath, Dispatcher {
   /** On the way back to a PV guest: an upcall if one is pending and unmasked. */
   #deliver(vcpu: XenVcpu): void {
     const { u8 } = this.machine.memory;
-    if (u8[vcpu.info] !== 0 && u8[vcpu.info + UPCALL_MASK] === 0 && !vcpu.arch.stopped) deliverUpcall(this, vcpu);
+    if (u8[vcpu.info] !== 0 && u8[vcpu.info + UPCALL_MASK] === 0 && !vcpu.arch.stopped)
+      deliverUpcall(this, vcpu);
   }
 }

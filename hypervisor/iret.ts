@@ -1,6 +1,6 @@
 /**
- * The iret hypercall: how a PV kernel returns from a trap, an upcall or to user mode. The frame on its stack holds what to
- * load; the RPL of its CS says which mode.
+ * The iret hypercall: how a PV kernel returns from a trap, an upcall or to user mode. The frame on
+ * its stack holds what to load; the RPL of its CS says which mode.
  * @source arch-x86/xen-x86_64.h:97 (iret_context)
  */
 import { VECTOR_GP } from '../machine/exit.ts';
@@ -25,12 +25,18 @@ const view = new DataView(frame.buffer);
 const signed = (offset: number): number =>
   view.getInt32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
 
-/** iret(): the frame is at RSP. An unreadable frame, or user mode without a user root, ends the domain. */
+/**
+ * iret(): the frame is at RSP. An unreadable frame, or user mode without a user root, ends the
+ * domain.
+ */
 export const iret: Handler = (xen, caller) => {
   const { arch, domain } = caller;
   const stack = arch.gpr(RSP);
   if (!xen.copyFromGuest(caller, stack, frame)) {
-    xen.crash(domain, `${caller.name}: the iret frame at rsp 0x${hexadecimal(stack)} is not readable`);
+    xen.crash(
+      domain,
+      `${caller.name}: the iret frame at rsp 0x${hexadecimal(stack)} is not readable`,
+    );
     return KEEP_RAX;
   }
   const toUser = (view.getUint8(at.cs) & 3) === 3;

@@ -15,7 +15,10 @@ export interface Ledger {
   /** Granted pages that others have mapped, and mappings of others' pages. */
   grants: number;
   mappings: number;
-  /** Of the whole machine: frames that nobody has, that Xen has, and that the dead left because others map them. */
+  /**
+   * Of the whole machine: frames that nobody has, that Xen has, and that the dead left because
+   * others map them.
+   */
   free: number;
   xen: number;
   dead: number;
@@ -25,7 +28,15 @@ export interface Ledger {
 export const ledgerOf = (xen: Hypervisor, domain: Domain | undefined): Ledger => {
   const { free, xen: own, dead } = xen.frames.ledger();
   const sum: Ledger = {
-    domains: 0, vcpus: 0, frames: 0, ports: 0, grants: 0, mappings: 0, free, xen: own, dead,
+    domains: 0,
+    vcpus: 0,
+    frames: 0,
+    ports: 0,
+    grants: 0,
+    mappings: 0,
+    free,
+    xen: own,
+    dead,
   };
   for (const one of domain ? [domain] : xen.domains.values()) {
     if (one.state === 'dead') continue;

@@ -1,6 +1,7 @@
 /**
- * A domain's life: created paused, run, ended by itself or by the hypervisor, destroyed. Ending stops its vCPUs at
- * once and for ever; destroying gives back everything that it had, and the ledger shows that nothing is left.
+ * A domain's life: created paused, run, ended by itself or by the hypervisor, destroyed. Ending
+ * stops its vCPUs at once and for ever; destroying gives back everything that it had, and the
+ * ledger shows that nothing is left.
  */
 import type { BlockStore } from '../machine/block-store.ts';
 import type { Code, Cpu, Guest } from '../machine/cpu.ts';
@@ -8,16 +9,20 @@ import { ScriptCpu } from '../machine/script-cpu.ts';
 import { ScriptText } from '../machine/script-text.ts';
 import { EVTCHNSTAT_unbound } from '../protocol/event-channel.ts';
 import {
-  SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot, SHUTDOWN_suspend, SHUTDOWN_watchdog,
+  SHUTDOWN_crash,
+  SHUTDOWN_poweroff,
+  SHUTDOWN_reboot,
+  SHUTDOWN_suspend,
+  SHUTDOWN_watchdog,
 } from '../protocol/sched.ts';
 import { SharedInfo, VcpuInfo } from '../protocol/shared-info.ts';
-import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
+import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import { buildHvm } from './builder-hvm.ts';
 import { buildPv } from './builder-pv.ts';
 import { BOOT_SECONDS } from './clock.ts';
 import { Domain, type DomainEnd, type DomainKind } from './domain.ts';
-import { closeAll, endPoll, EventTable } from './events.ts';
+import { closeAll, EventTable, endPoll } from './events.ts';
 import { createHvmDomain, createHvmVcpu } from './hvm.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { preparePvVcpu, startPv } from './pv-start.ts';
@@ -44,15 +49,20 @@ export interface DomainConfig {
 
 const MAX_VCPUS = 32;
 
-/** Make a domain, paused. @throws RangeError when memory or vCPUs are out; nothing is left behind then */
+/**
+ * Make a domain, paused. @throws RangeError when memory or vCPUs are out; nothing is left behind
+ * then
+ */
 export const create = (xen: Hypervisor, config: DomainConfig): Domain => {
   const vcpus = config.vcpus ?? 1;
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
     throw new RangeError(`vcpus: ${vcpus} is not a number from 1 to ${MAX_VCPUS}`);
   }
-  if (config.kind === 'hvm' && vcpus > 1) throw new RangeError('vcpus: a hardware-assisted domain has one');
+  if (config.kind === 'hvm' && vcpus > 1)
+    throw new RangeError('vcpus: a hardware-assisted domain has one');
   const privileged = config.privileged ?? false;
-  if (privileged && xen.domains.has(0)) throw new RangeError('privileged: there is a domain 0 already');
+  if (privileged && xen.domains.has(0))
+    throw new RangeError('privileged: there is a domain 0 already');
   const id = privileged ? 0 : xen.nextId();
   const domain = new Domain(id, config.kind, config.name, privileged);
   domain.cmdline = config.cmdline ?? '';
@@ -80,7 +90,9 @@ const furnish = (xen: Hypervisor, domain: Domain, config: DomainConfig, vcpus: n
   const text = new ScriptText();
   const entry = text.entry(config.guest as unknown as Code);
   const startInfo =
-    domain.kind === 'pv' ? furnishPv(xen, domain, pages, entry) : furnishHvm(xen, domain, pages, entry, config);
+    domain.kind === 'pv'
+      ? furnishPv(xen, domain, pages, entry)
+      : furnishHvm(xen, domain, pages, entry, config);
   for (const vcpu of domain.vcpus) {
     const processor = new ScriptCpu(machine, vcpu.arch, xen, text);
     processor.boot(vcpu === first ? config.guest : secondary(xen, vcpu, text), { startInfo });
@@ -121,7 +133,13 @@ const furnishPv = (xen: Hypervisor, domain: Domain, pages: number, entry: number
   return built.startInfo;
 };
 
-const furnishHvm = (xen: Hypervisor, domain: Domain, pages: number, entry: number, config: DomainConfig): number => {
+const furnishHvm = (
+  xen: Hypervisor,
+  domain: Domain,
+  pages: number,
+  entry: number,
+  config: DomainConfig,
+): number => {
   const vcpu = domain.vcpus[0]!;
   vcpu.arch.rip = entry;
   const built = buildHvm(xen, domain, { pages, cmdline: domain.cmdline });
@@ -166,7 +184,10 @@ export const unpause = (xen: Hypervisor, domain: Domain): void => {
   xen.traceDomain(domain, 'running');
 };
 
-/** Stop a running domain until it is unpaused; one that is on a CPU leaves it at its next safe point. */
+/**
+ * Stop a running domain until it is unpaused; one that is on a CPU leaves it at its next safe
+ * point.
+ */
 export const pause = (xen: Hypervisor, domain: Domain): void => {
   if (domain.state !== 'running') return;
   domain.state = 'paused';
@@ -178,7 +199,11 @@ export const pause = (xen: Hypervisor, domain: Domain): void => {
 
 /** The domain asked to end, for a SHUTDOWN_* reason. */
 export const shutdown = (xen: Hypervisor, domain: Domain, reason: number): void => {
-  end(xen, domain, REASONS.get(reason) ?? { outcome: 'crash', why: `it gave the shutdown reason ${reason}` });
+  end(
+    xen,
+    domain,
+    REASONS.get(reason) ?? { outcome: 'crash', why: `it gave the shutdown reason ${reason}` },
+  );
 };
 
 const REASONS = new Map<number, DomainEnd>([
@@ -212,7 +237,9 @@ export const end = (xen: Hypervisor, domain: Domain, how: DomainEnd): void => {
   settle(xen, domain);
 };
 
-/** Tell of a domain's end once none of its vCPUs is on a CPU, and destroy it if that was asked for. */
+/**
+ * Tell of a domain's end once none of its vCPUs is on a CPU, and destroy it if that was asked for.
+ */
 export const settle = (xen: Hypervisor, domain: Domain): void => {
   if (domain.state !== 'dying' || domain.vcpus.some((vcpu) => vcpu.cpu)) return;
   if (!domain.told) {
@@ -222,7 +249,10 @@ export const settle = (xen: Hypervisor, domain: Domain): void => {
   if (domain.doomed) destroy(xen, domain);
 };
 
-/** Give back everything that the domain has; while one of its vCPUs is on a CPU, as soon as it rests. */
+/**
+ * Give back everything that the domain has; while one of its vCPUs is on a CPU, as soon as it
+ * rests.
+ */
 export const destroy = (xen: Hypervisor, domain: Domain): void => {
   if (domain.state === 'dead') return;
   domain.doomed = true;

@@ -1,9 +1,10 @@
 /**
- * multicall: a list of hypercalls for the price of one entry. Each runs with its arguments in the caller's registers, and its
- * result is written to its entry before the next begins. An iret in the list takes effect and ends it.
+ * multicall: a list of hypercalls for the price of one entry. Each runs with its arguments in the
+ * caller's registers, and its result is written to its entry before the next begins. An iret in the
+ * list takes effect and ends it.
  * @source xen/xen.h (multicall_entry)
  */
-import { R10, R8, R9, RDI, RDX, RSI } from '../machine/vcpu.ts';
+import { R8, R9, R10, RDI, RDX, RSI } from '../machine/vcpu.ts';
 import { EFAULT, EINVAL } from '../protocol/errno.ts';
 import { __HYPERVISOR_multicall } from '../protocol/hypercalls.ts';
 import { MulticallEntry } from '../protocol/xen.ts';
@@ -18,12 +19,17 @@ const view = new DataView(entry.buffer);
 const resultBytes = new Uint8Array(8);
 const resultView = new DataView(resultBytes.buffer);
 
-/** multicall(list, count). @errors -EFAULT when an entry cannot be read or written; in an entry, -EINVAL for a nested multicall */
+/**
+ * multicall(list, count). @errors -EFAULT when an entry cannot be read or written; in an entry,
+ * -EINVAL for a nested multicall
+ */
 export const multicall: Handler = (xen, caller) => {
   const { arch } = caller;
   const list = caller.arg(0);
   const count = caller.argLo(1);
-  const saved = ARGUMENTS.map((register) => [arch.lo(register << 3), arch.hi(register << 3)] as const);
+  const saved = ARGUMENTS.map(
+    (register) => [arch.lo(register << 3), arch.hi(register << 3)] as const,
+  );
   const restore = (): void => {
     for (const [i, [lo, hi]] of saved.entries()) caller.setArg(i, lo, hi);
   };

@@ -1,13 +1,17 @@
 /**
- * The wrapper around a sub-operation with one argument struct: copy in, act on the private copy, copy the OUT
- * fields back on success. So a handler never sees a guest address, and -EFAULT is decided here.
+ * The wrapper around a sub-operation with one argument struct: copy in, act on the private copy,
+ * copy the OUT fields back on success. So a handler never sees a guest address, and -EFAULT is
+ * decided here.
  */
 import { EFAULT } from '../protocol/errno.ts';
 import type { AnyStruct, TypeOf } from '../protocol/layout.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-/** Handles one hypercall: arguments are in the caller's registers; returns the value for RAX (a negative errno on failure). */
+/**
+ * Handles one hypercall: arguments are in the caller's registers; returns the value for RAX (a
+ * negative errno on failure).
+ */
 export type Handler = (xen: Hypervisor, caller: XenVcpu) => number;
 
 /** Handles one sub-operation whose argument lies at guest address `va`. */

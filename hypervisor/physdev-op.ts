@@ -1,13 +1,24 @@
 /**
- * physdev_op: what a driver domain needs of the hardware: I/O privilege, a bitmap of ports for its user mode, and its
- * physical interrupts.
+ * physdev_op: what a driver domain needs of the hardware: I/O privilege, a bitmap of ports for its
+ * user mode, and its physical interrupts.
  * @source xen/physdev.h
  */
 import { EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
 import {
-  MAP_PIRQ_TYPE_GSI, PHYSDEVOP_eoi, PHYSDEVOP_irq_status_query, PHYSDEVOP_map_pirq, PHYSDEVOP_set_iobitmap,
-  PHYSDEVOP_set_iopl, PHYSDEVOP_unmap_pirq, PhysdevEoi, PhysdevIrqStatusQuery, PhysdevMapPirq, PhysdevSetIobitmap,
-  PhysdevSetIopl, PhysdevUnmapPirq, XENIRQSTAT_needs_eoi,
+  MAP_PIRQ_TYPE_GSI,
+  PHYSDEVOP_eoi,
+  PHYSDEVOP_irq_status_query,
+  PHYSDEVOP_map_pirq,
+  PHYSDEVOP_set_iobitmap,
+  PHYSDEVOP_set_iopl,
+  PHYSDEVOP_unmap_pirq,
+  PhysdevEoi,
+  PhysdevIrqStatusQuery,
+  PhysdevMapPirq,
+  PhysdevSetIobitmap,
+  PhysdevSetIopl,
+  PhysdevUnmapPirq,
+  XENIRQSTAT_needs_eoi,
 } from '../protocol/physdev.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { type Handler, op, type SubOp } from './op.ts';
@@ -16,9 +27,13 @@ import type { XenVcpu } from './xen-vcpu.ts';
 const noPirq = (xen: Hypervisor, caller: XenVcpu, pirq: number): number =>
   xen.refuse(caller, EINVAL, 'no such physical interrupt', { pirq });
 
-/** The level at which the kernel counts for IN, OUT, CLI and STI; which ports are behind them is another matter. @errors -EINVAL */
+/**
+ * The level at which the kernel counts for IN, OUT, CLI and STI; which ports are behind them is
+ * another matter. @errors -EINVAL
+ */
 const setIopl = op(PhysdevSetIopl, (xen, caller, arg) => {
-  if (arg.iopl > 3) return xen.refuse(caller, EINVAL, 'no such I/O privilege level', { iopl: arg.iopl });
+  if (arg.iopl > 3)
+    return xen.refuse(caller, EINVAL, 'no such I/O privilege level', { iopl: arg.iopl });
 
   caller.domain.iopl = arg.iopl;
   return 0;
@@ -26,7 +41,8 @@ const setIopl = op(PhysdevSetIopl, (xen, caller, arg) => {
 
 /** @errors -EINVAL for more than 65,536 ports */
 const setIobitmap = op(PhysdevSetIobitmap, (xen, caller, arg) => {
-  if (arg.nrPorts > 65536) return xen.refuse(caller, EINVAL, 'more ports than there are', { nr: arg.nrPorts });
+  if (arg.nrPorts > 65536)
+    return xen.refuse(caller, EINVAL, 'more ports than there are', { nr: arg.nrPorts });
 
   caller.ioBitmap = arg.bitmap;
   caller.ioBitmapPorts = arg.nrPorts;
@@ -43,17 +59,23 @@ const eoi = op(PhysdevEoi, (xen, caller, arg) => {
 
 /** @errors -EINVAL */
 const irqStatusQuery = op(PhysdevIrqStatusQuery, (xen, caller, arg) => {
-  if (!caller.domain.privileged || !xen.interrupts?.exists(arg.irq)) return noPirq(xen, caller, arg.irq);
+  if (!caller.domain.privileged || !xen.interrupts?.exists(arg.irq))
+    return noPirq(xen, caller, arg.irq);
 
   arg.flags = XENIRQSTAT_needs_eoi;
   return 0;
 });
 
-/** Lines are numbered alike on both sides, so mapping one is checking that it exists. @errors -EPERM -ESRCH -EINVAL */
+/**
+ * Lines are numbered alike on both sides, so mapping one is checking that it exists. @errors -EPERM
+ * -ESRCH -EINVAL
+ */
 const mapPirq = op(PhysdevMapPirq, (xen, caller, arg) => {
-  if (!xen.resolve(caller, arg.domid)) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.domid });
+  if (!xen.resolve(caller, arg.domid))
+    return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.domid });
   if (!caller.domain.privileged) return xen.refuse(caller, EPERM, 'it owns no physical interrupts');
-  if (arg.type !== MAP_PIRQ_TYPE_GSI || !xen.interrupts?.exists(arg.index)) return noPirq(xen, caller, arg.index);
+  if (arg.type !== MAP_PIRQ_TYPE_GSI || !xen.interrupts?.exists(arg.index))
+    return noPirq(xen, caller, arg.index);
   if (arg.pirq >= 0 && arg.pirq !== arg.index) return noPirq(xen, caller, arg.pirq);
 
   arg.pirq = arg.index;

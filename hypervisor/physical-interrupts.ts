@@ -1,6 +1,7 @@
 /**
- * The real interrupt controller, which Xen keeps: it acknowledges, masks the line and raises the event channel that
- * domain 0 bound to it; the line stays masked until domain 0 has served it (PHYSDEVOP_eoi).
+ * The real interrupt controller, which Xen keeps: it acknowledges, masks the line and raises the
+ * event channel that domain 0 bound to it; the line stays masked until domain 0 has served it
+ * (PHYSDEVOP_eoi).
  */
 import { CAUSE_INTERRUPT } from '../machine/account.ts';
 import { type Platform, PORT_PIC_MASTER, PORT_PIC_SLAVE } from '../machine/platform.ts';

@@ -1,15 +1,28 @@
 /**
- * Privileged instructions of a PV kernel: they fault, because it runs at CPL 3, and are done for it where Xen does
- * so. What Xen does not do (HLT, LIDT, INVLPG…) stays a #GP, because there is a hypercall for it.
+ * Privileged instructions of a PV kernel: they fault, because it runs at CPL 3, and are done for it
+ * where Xen does so. What Xen does not do (HLT, LIDT, INVLPG…) stays a #GP, because there is a
+ * hypercall for it.
  */
 import { CAUSE_PORT_IO } from '../machine/account.ts';
 import {
-  OP_CLI, OP_IN, OP_INS, OP_MOV_FROM_CR0, OP_MOV_FROM_CR2, OP_MOV_FROM_CR3, OP_MOV_FROM_CR4, OP_MOV_TO_CR0,
-  OP_MOV_TO_CR2, OP_MOV_TO_CR3, OP_MOV_TO_CR4, OP_OUT, OP_OUTS, OP_RDMSR, OP_STI, OP_WRMSR,
+  OP_CLI,
+  OP_IN,
+  OP_INS,
+  OP_MOV_FROM_CR0,
+  OP_MOV_FROM_CR2,
+  OP_MOV_FROM_CR3,
+  OP_MOV_FROM_CR4,
+  OP_MOV_TO_CR0,
+  OP_MOV_TO_CR2,
+  OP_MOV_TO_CR3,
+  OP_MOV_TO_CR4,
+  OP_OUT,
+  OP_OUTS,
+  OP_RDMSR,
+  OP_STI,
+  OP_WRMSR,
 } from '../machine/exit.ts';
-import {
-  PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_PIT,
-} from '../machine/platform.ts';
+import { PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_PIT } from '../machine/platform.ts';
 import { CR2, R8, RAX, RCX, RDI, RDX, RSI } from '../machine/vcpu.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import { newBaseptr } from './base-pointer.ts';
@@ -30,7 +43,10 @@ const word = new Uint8Array(4);
 const wordView = new DataView(word.buffer);
 const bitmapByte = new Uint8Array(1);
 
-/** Do privileged instruction `op`, its operands in registers. @returns false when the guest gets its #GP */
+/**
+ * Do privileged instruction `op`, its operands in registers. @returns false when the guest gets its
+ * #GP
+ */
 export const emulate = (xen: Hypervisor, vcpu: XenVcpu, op: number): boolean => {
   switch (op) {
     case OP_IN:
@@ -83,7 +99,10 @@ const controlRegister = (xen: Hypervisor, vcpu: XenVcpu, op: number): boolean =>
   }
 };
 
-/** May the current mode name this port at all? The kernel counts as level 1; user mode as 3, and has the bitmap. */
+/**
+ * May the current mode name this port at all? The kernel counts as level 1; user mode as 3, and has
+ * the bitmap.
+ */
 const permitted = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number): boolean => {
   if (vcpu.domain.iopl >= (vcpu.kernelMode ? 1 : 3)) return true;
   for (let p = port; p < port + size; p++) {
@@ -120,9 +139,17 @@ const write = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value
   xen.machine.bus.write(port, size, value, pcpu.now);
 };
 
-const traceIo = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value: number, dir: string): void => {
+const traceIo = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  port: number,
+  size: number,
+  value: number,
+  dir: string,
+): void => {
   const { trace } = xen.machine;
-  if (trace.on) trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
+  if (trace.on)
+    trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
 };
 
 const portAccess = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
@@ -137,11 +164,14 @@ const portAccess = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
   const value = read(xen, vcpu, port, size);
   // A 32-bit result clears the upper half; narrower ones leave the rest of RAX alone.
   if (size === 4) arch.setHalves(RAX << 3, value, 0);
-  else arch.setHalves(RAX << 3, ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0, arch.hi(RAX << 3));
+  else
+    arch.setHalves(RAX << 3, ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0, arch.hi(RAX << 3));
   return true;
 };
 
-/** INS and OUTS: element by element, as far as the guest's memory allows; the rest is left in RCX. */
+/**
+ * INS and OUTS: element by element, as far as the guest's memory allows; the rest is left in RCX.
+ */
 const portString = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
   const { arch } = vcpu;
   const port = arch.lo(RDX << 3) & 0xffff;
@@ -160,6 +190,7 @@ const portString = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
       if (!xen.copyFromGuest(vcpu, va, bytes)) return false;
       write(xen, vcpu, port, size, wordView.getUint32(0, true) & ones(size));
     }
+    arch.pcpu.chargeMany(CAUSE_PORT_IO, 0, xen.machine.costs.wordCopied);
     arch.setGpr(pointer, va + size);
     arch.setGpr(RCX, count - i - 1);
     if ((i & 63) === 63 && xen.checkPreempt(vcpu)) return true;

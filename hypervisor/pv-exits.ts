@@ -1,14 +1,30 @@
 /**
- * What a PV guest leaves its code for: system calls (of its kernel: hypercalls), exceptions, and privileged
- * instructions, which are exceptions too because a PV kernel runs at CPL 3.
+ * What a PV guest leaves its code for: system calls (of its kernel: hypercalls), exceptions, and
+ * privileged instructions, which are exceptions too because a PV kernel runs at CPL 3.
  */
 import { CAUSE_PRIVILEGED } from '../machine/account.ts';
 import {
-  EXIT_CPUID, EXIT_EXCEPTION, EXIT_SYSCALL, exitName, hasErrorCode, opName, VECTOR_GP, VECTOR_PF, vectorName,
+  EXIT_CPUID,
+  EXIT_EXCEPTION,
+  EXIT_SYSCALL,
+  exitName,
+  hasErrorCode,
+  opName,
+  VECTOR_GP,
+  VECTOR_PF,
+  vectorName,
 } from '../machine/exit.ts';
 import { PF_USER } from '../machine/pte.ts';
 import {
-  EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, RAX, RBX, RCX, RDX,
+  EXIT_A,
+  EXIT_B,
+  EXIT_C,
+  EXIT_D,
+  EXIT_REASON,
+  RAX,
+  RBX,
+  RCX,
+  RDX,
 } from '../machine/vcpu.ts';
 import { guestCpuid } from './cpuid-policy.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -56,17 +72,19 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
 const privileged = (xen: Hypervisor, vcpu: XenVcpu, op: number): void => {
   const { costs, causes } = xen.machine;
   const known = xen.emulationCauses[op]!;
-  const cause = known !== 0 ? known : (xen.emulationCauses[op] = causes.id(`fault #GP ${opName(op)}`));
+  const cause = known !== 0 ? known : causes.id(`fault #GP ${opName(op)}`);
+  xen.emulationCauses[op] = cause;
   xen.charge(vcpu, cause, costs.fault + costs.emulate);
   if (emulate(xen, vcpu, op) || vcpu.arch.stopped) return;
-  xen.charge(vcpu, cause, costs.bounce);
+  vcpu.arch.pcpu.chargeMany(cause, 0, costs.bounce);
   deliverTrap(xen, vcpu, VECTOR_GP, 0, 0);
 };
 
 /** INT n reaches trap n if its entry lets this mode raise it. */
 const softwareInterrupt = (xen: Hypervisor, vcpu: XenVcpu, n: number): void => {
   const entry = vcpu.traps.get(n);
-  const allowed = n === INT80 || (entry !== undefined && (entry.flags & TRAP_DPL) >= (vcpu.kernelMode ? 1 : 3));
+  const allowed =
+    n === INT80 || (entry !== undefined && (entry.flags & TRAP_DPL) >= (vcpu.kernelMode ? 1 : 3));
   if (entry && allowed) deliverTrap(xen, vcpu, n, undefined, 0);
   else deliverTrap(xen, vcpu, VECTOR_GP, n * 8 + ERROR_IDT, 0);
 };
@@ -87,7 +105,14 @@ const traceFault = (xen: Hypervisor, vcpu: XenVcpu, vector: number, error: numbe
   if (!trace.on) return;
   const { arch } = vcpu;
   const op = arch.get(EXIT_D);
-  const record = { time: arch.pcpu.now, who: vcpu.name, kind: 'fault', vector: vectorName(vector), error };
-  const detail = vector === VECTOR_PF ? { address: arch.get(EXIT_C) } : op !== 0 ? { op: opName(op) } : {};
+  const record = {
+    time: arch.pcpu.now,
+    who: vcpu.name,
+    kind: 'fault',
+    vector: vectorName(vector),
+    error,
+  };
+  const detail =
+    vector === VECTOR_PF ? { address: arch.get(EXIT_C) } : op !== 0 ? { op: opName(op) } : {};
   trace.emit({ ...record, rip: arch.rip, ...detail });
 };

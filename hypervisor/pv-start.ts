@@ -4,7 +4,18 @@
  */
 import { CONTROL_CPUID, CONTROL_SYSCALL } from '../machine/exit.ts';
 import {
-  CONTROLS, CR0, CR4, CS, EFER, EXCEPTION_BITMAP, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSI, RSP, SS,
+  CONTROLS,
+  CR0,
+  CR4,
+  CS,
+  EFER,
+  EXCEPTION_BITMAP,
+  RFLAGS,
+  RFLAGS_FIXED,
+  RFLAGS_IF,
+  RSI,
+  RSP,
+  SS,
 } from '../machine/vcpu.ts';
 import { FLAT_KERNEL_CS, FLAT_KERNEL_SS } from '../protocol/xen.ts';
 import { newBaseptr } from './base-pointer.ts';
@@ -16,7 +27,10 @@ const BOOT_CR0 = 0x80050033;
 const BOOT_CR4 = 0x620;
 const BOOT_EFER = 0xd01;
 
-/** What holds for every PV vCPU: CPL 3, and every exception, SYSCALL and CPUID goes to the hypervisor. */
+/**
+ * What holds for every PV vCPU: CPL 3, and every exception, SYSCALL and CPUID goes to the
+ * hypervisor.
+ */
 export const preparePvVcpu = (vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   arch.set(CR0, BOOT_CR0);
@@ -41,7 +55,8 @@ export const startPv = (
   arch.rip = built.rip;
   arch.setGpr(RSP, built.rsp);
   arch.setGpr(RSI, built.startInfo);
-  // Loading the root takes a reference of its own beside the pin, so that leaving it does not undo the pin.
+  // Loading the root takes a reference of its own beside the pin, so that leaving it does not undo
+  // the pin.
   if (newBaseptr(xen, vcpu, built.cr3Mfn) !== 0) throw new Error(`boot root: ${xen.frames.rule}`);
   vcpu.kernelSs = FLAT_KERNEL_SS;
   vcpu.kernelSp = built.rsp;

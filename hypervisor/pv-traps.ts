@@ -1,8 +1,9 @@
 /**
- * What reaches a PV kernel through its trap table and callbacks: exceptions, event upcalls, system calls of its user
- * mode. A kernel that cannot be reached (no handler, no stack) ends its domain, and the reason says where.
+ * What reaches a PV kernel through its trap table and callbacks: exceptions, event upcalls, system
+ * calls of its user mode. A kernel that cannot be reached (no handler, no stack) ends its domain,
+ * and the reason says where.
  */
-import { vectorName, VECTOR_PF, VECTOR_UD } from '../machine/exit.ts';
+import { VECTOR_PF, VECTOR_UD, vectorName } from '../machine/exit.ts';
 import { CR2, R11, RCX, RFLAGS, RSP } from '../machine/vcpu.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../protocol/shared-info.ts';
 import { bounce } from './bounce.ts';
@@ -15,7 +16,10 @@ const INFO_CR2 = VcpuInfo.offset.arch + ArchVcpuInfo.offset.cr2;
 const DIRECTION_FLAG = 0x400;
 const SYSCALL_BYTES = 2;
 
-/** Deliver `vector` through the trap table; `error` is pushed unless undefined, `address` is a page fault's. */
+/**
+ * Deliver `vector` through the trap table; `error` is pushed unless undefined, `address` is a page
+ * fault's.
+ */
 export const deliverTrap = (
   xen: Hypervisor,
   vcpu: XenVcpu,
@@ -44,7 +48,10 @@ export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   xen.charge(vcpu, xen.upcallCause, xen.machine.costs.bounce);
   const { address } = vcpu.eventCallback;
   if (address === 0 || !bounce(xen, vcpu, address, true, undefined)) {
-    const why = address === 0 ? 'it has no event callback' : `its stack at ${hex(vcpu.arch.gpr(RSP))} cannot take an upcall`;
+    const why =
+      address === 0
+        ? 'it has no event callback'
+        : `its stack at ${hex(vcpu.arch.gpr(RSP))} cannot take an upcall`;
     xen.crash(vcpu.domain, `${vcpu.name}: ${why}, rip ${hex(vcpu.arch.rip)}`);
   }
 };
@@ -63,7 +70,10 @@ export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (bounce(xen, vcpu, syscallCallback.address, syscallCallback.maskEvents, undefined)) {
     arch.setHalves(RFLAGS, arch.lo(RFLAGS) & ~DIRECTION_FLAG, 0);
   } else {
-    xen.crash(vcpu.domain, `${vcpu.name}: its stack cannot take a system call, rip ${hex(arch.rip)}`);
+    xen.crash(
+      vcpu.domain,
+      `${vcpu.name}: its stack cannot take a system call, rip ${hex(arch.rip)}`,
+    );
   }
 };
 
@@ -81,4 +91,5 @@ const undeliverable = (
 };
 
 /** A canonical address as 64-bit hex. */
-export const hex = (va: number): string => `0x${BigInt.asUintN(64, BigInt(Math.trunc(va))).toString(16)}`;
+export const hex = (va: number): string =>
+  `0x${BigInt.asUintN(64, BigInt(Math.trunc(va))).toString(16)}`;

@@ -1,11 +1,18 @@
 /**
- * sched_op: giving the CPU away. A call only marks the vCPU; it leaves its CPU when its code has drained.
+ * sched_op: giving the CPU away. A call only marks the vCPU; it leaves its CPU when its code has
+ * drained.
  * @source xen/sched.h
  */
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
 import {
-  SCHEDOP_block, SCHEDOP_poll, SCHEDOP_remote_shutdown, SCHEDOP_shutdown, SCHEDOP_yield, SchedPoll,
-  SchedRemoteShutdown, SchedShutdown,
+  SCHEDOP_block,
+  SCHEDOP_poll,
+  SCHEDOP_remote_shutdown,
+  SCHEDOP_shutdown,
+  SCHEDOP_yield,
+  SchedPoll,
+  SchedRemoteShutdown,
+  SchedShutdown,
 } from '../protocol/sched.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { endPoll } from './events.ts';
@@ -31,10 +38,14 @@ const block: SubOp = (xen, caller) => {
   return 0;
 };
 
-/** Wait, upcalls as they are, for one of up to 128 ports to be pending, or until `timeout`. @errors -EINVAL -EFAULT */
+/**
+ * Wait, upcalls as they are, for one of up to 128 ports to be pending, or until `timeout`. @errors
+ * -EINVAL -EFAULT
+ */
 const poll = op(SchedPoll, (xen, caller, arg) => {
   const { events } = caller.domain;
-  if (arg.nrPorts > MAX_POLL_PORTS) return xen.refuse(caller, EINVAL, 'more than 128 ports', { nr: arg.nrPorts });
+  if (arg.nrPorts > MAX_POLL_PORTS)
+    return xen.refuse(caller, EINVAL, 'more than 128 ports', { nr: arg.nrPorts });
   const list = portList.subarray(0, arg.nrPorts * 4);
   if (arg.nrPorts > 0 && !xen.copyFromGuest(caller, arg.ports, list)) {
     return xen.refuse(caller, EFAULT, 'the port list is not readable', { va: arg.ports });
@@ -73,7 +84,8 @@ const shutdownOp = op(SchedShutdown, (xen, caller, arg) => {
 const remoteShutdown = op(SchedRemoteShutdown, (xen, caller, arg) => {
   const domain = xen.domains.get(arg.domainId);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.domainId });
-  if (!caller.domain.privileged) return xen.refuse(caller, EPERM, 'it is not privileged', { dom: arg.domainId });
+  if (!caller.domain.privileged)
+    return xen.refuse(caller, EPERM, 'it is not privileged', { dom: arg.domainId });
 
   shutdown(xen, domain, arg.reason & 0xff);
   return 0;

@@ -1,11 +1,17 @@
 /**
- * Who runs: one queue of runnable vCPUs for all physical CPUs, round robin in slices of virtual time. A wake-up
- * preempts nobody; it joins the queue's tail, and an idle CPU takes it at once. Every step is O(1).
+ * Who runs: one queue of runnable vCPUs for all physical CPUs, round robin in slices of virtual
+ * time. A wake-up preempts nobody; it joins the queue's tail, and an idle CPU takes it at once.
+ * Every step is O(1).
  */
 import { CAUSE_WAIT } from '../machine/account.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
-import { RUNSTATE_blocked, RUNSTATE_offline, RUNSTATE_runnable, RUNSTATE_running } from '../protocol/vcpu.ts';
+import {
+  RUNSTATE_blocked,
+  RUNSTATE_offline,
+  RUNSTATE_runnable,
+  RUNSTATE_running,
+} from '../protocol/vcpu.ts';
 import type { Clock } from './clock.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -98,7 +104,9 @@ export class Scheduler {
     return this.#head !== undefined && cpu.now >= this.#sliceEnd[cpu.index]!;
   }
 
-  /** When whoever runs on `cpu` must look up: its slice's end, the next alarm, the machine's limit. */
+  /**
+   * When whoever runs on `cpu` must look up: its slice's end, the next alarm, the machine's limit.
+   */
   setHorizon(cpu: Pcpu): void {
     let end = this.#sliceEnd[cpu.index]!;
     if (cpu.now >= end) {
@@ -123,7 +131,8 @@ export class Scheduler {
   #enterState(vcpu: XenVcpu, state: number, time: number): void {
     const spent = time - vcpu.runstateSince;
     if (spent > 0) vcpu.runstateCycles[vcpu.runstate]! += spent;
-    if (state !== vcpu.runstate || spent > 0) vcpu.runstateSince = Math.max(time, vcpu.runstateSince);
+    if (state !== vcpu.runstate || spent > 0)
+      vcpu.runstateSince = Math.max(time, vcpu.runstateSince);
     vcpu.runstate = state;
   }
 

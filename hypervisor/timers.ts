@@ -1,7 +1,8 @@
 /**
- * The timers of a vCPU, all raising VIRQ_TIMER: one single-shot (set_timer_op, VCPUOP_set_singleshot_timer), and one
- * periodic that ticks only while the vCPU is on a CPU, as in Xen. It is armed only while VIRQ_TIMER is bound: an
- * unbound VIRQ raises nothing, so no guest can tell.
+ * The timers of a vCPU, all raising VIRQ_TIMER: one single-shot (set_timer_op,
+ * VCPUOP_set_singleshot_timer), and one periodic that ticks only while the vCPU is on a CPU, as in
+ * Xen. It is armed only while VIRQ_TIMER is bound: an unbound VIRQ raises nothing, so no guest can
+ * tell.
  * @source xen/vcpu.h
  */
 import { VIRQ_TIMER } from '../protocol/xen.ts';
@@ -27,7 +28,10 @@ export const stopSingleshot = (xen: Hypervisor, vcpu: XenVcpu): void => {
   vcpu.singleshot = undefined;
 };
 
-/** The vCPU got a CPU, or its period changed, or VIRQ_TIMER was bound: tick if one is due, arm the next. */
+/**
+ * The vCPU got a CPU, or its period changed, or VIRQ_TIMER was bound: tick if one is due, arm the
+ * next.
+ */
 export const startPeriodic = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (!vcpu.cpu || vcpu.periodNs === 0 || vcpu.virqPorts[VIRQ_TIMER] === 0) return;
   const { timeline } = xen.machine;

@@ -4,14 +4,40 @@
  */
 import { isCanonical } from '../machine/pte.ts';
 import {
-  CS, FS_BASE, GS_BASE, KERNEL_GS_BASE, R10, R11, R12, R13, R14, R15, R8, R9, RAX, RBP, RBX, RCX, RDI, RDX, RFLAGS,
-  RFLAGS_FIXED, RFLAGS_IF, RSI, RSP, SS,
+  CS,
+  FS_BASE,
+  GS_BASE,
+  KERNEL_GS_BASE,
+  R8,
+  R9,
+  R10,
+  R11,
+  R12,
+  R13,
+  R14,
+  R15,
+  RAX,
+  RBP,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RFLAGS,
+  RFLAGS_FIXED,
+  RFLAGS_IF,
+  RSI,
+  RSP,
+  SS,
 } from '../machine/vcpu.ts';
 import { EEXIST, EFAULT, EINVAL } from '../protocol/errno.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import {
-  VcpuGuestContext, VGCF_failsafe_disables_events, VGCF_in_kernel, VGCF_online, VGCF_syscall_disables_events,
+  VcpuGuestContext,
+  VGCF_failsafe_disables_events,
+  VGCF_in_kernel,
+  VGCF_online,
+  VGCF_syscall_disables_events,
 } from '../protocol/vcpu-context.ts';
 import { FIRST_RESERVED_GDT_ENTRY } from '../protocol/xen.ts';
 import { newBaseptr, newUserBaseptr, setGdtFrames } from './base-pointer.ts';
@@ -23,16 +49,24 @@ const DROPPED_FLAGS = 0x20000 | 0x3000;
 
 /** @errors -EEXIST when done before, -EFAULT, -EINVAL, and of the page tables' types */
 export const initialise = (xen: Hypervisor, caller: XenVcpu, vcpu: XenVcpu, va: number): number => {
-  if (vcpu.initialised) return xen.refuse(caller, EEXIST, 'the vCPU is initialised already', { vcpu: vcpu.id });
+  if (vcpu.initialised)
+    return xen.refuse(caller, EEXIST, 'the vCPU is initialised already', { vcpu: vcpu.id });
   const bytes = new Uint8Array(VcpuGuestContext.size);
   if (!xen.copyFromGuest(caller, va, bytes)) {
     return xen.refuse(caller, EFAULT, 'vcpu_guest_context is not readable', { va });
   }
   const context = VcpuGuestContext.get(new DataView(bytes.buffer));
   const { userRegs } = context;
-  const addresses = [userRegs.rip, context.eventCallbackEip, context.failsafeCallbackEip, context.syscallCallbackEip];
-  if (!addresses.every(isCanonical)) return xen.refuse(caller, EINVAL, 'an address is not canonical');
-  if (context.gdtEnts > FIRST_RESERVED_GDT_ENTRY) return xen.refuse(caller, EINVAL, 'the GDT reaches into Xen’s part');
+  const addresses = [
+    userRegs.rip,
+    context.eventCallbackEip,
+    context.failsafeCallbackEip,
+    context.syscallCallbackEip,
+  ];
+  if (!addresses.every(isCanonical))
+    return xen.refuse(caller, EINVAL, 'an address is not canonical');
+  if (context.gdtEnts > FIRST_RESERVED_GDT_ENTRY)
+    return xen.refuse(caller, EINVAL, 'the GDT reaches into Xen’s part');
   const tables = loadTables(xen, vcpu, context);
   if (tables < 0) return tables;
 
@@ -58,9 +92,13 @@ export const initialise = (xen: Hypervisor, caller: XenVcpu, vcpu: XenVcpu, va: 
   return 0;
 };
 
-/** Roots and descriptor pages, with their types; what was taken before a refusal is given back at a later try or at death. */
+/**
+ * Roots and descriptor pages, with their types; what was taken before a refusal is given back at a
+ * later try or at death.
+ */
 const loadTables = (xen: Hypervisor, vcpu: XenVcpu, context: VcpuGuestContext): number => {
-  if ((context.flags & VGCF_in_kernel) === 0) return xen.refuse(vcpu, EINVAL, 'a vCPU begins in kernel mode');
+  if ((context.flags & VGCF_in_kernel) === 0)
+    return xen.refuse(vcpu, EINVAL, 'a vCPU begins in kernel mode');
   const kernel = newBaseptr(xen, vcpu, Math.floor(context.ctrlreg[3]! / PAGE_SIZE));
   if (kernel < 0) return kernel;
   const user = newUserBaseptr(xen, vcpu, Math.floor(context.ctrlreg[1]! / PAGE_SIZE));
@@ -73,9 +111,21 @@ const loadRegisters = (vcpu: XenVcpu, context: VcpuGuestContext): void => {
   const { arch } = vcpu;
   const regs = context.userRegs;
   const general = [
-    [RAX, regs.rax], [RBX, regs.rbx], [RCX, regs.rcx], [RDX, regs.rdx], [RSI, regs.rsi], [RDI, regs.rdi],
-    [RBP, regs.rbp], [R8, regs.r8], [R9, regs.r9], [R10, regs.r10], [R11, regs.r11], [R12, regs.r12],
-    [R13, regs.r13], [R14, regs.r14], [R15, regs.r15],
+    [RAX, regs.rax],
+    [RBX, regs.rbx],
+    [RCX, regs.rcx],
+    [RDX, regs.rdx],
+    [RSI, regs.rsi],
+    [RDI, regs.rdi],
+    [RBP, regs.rbp],
+    [R8, regs.r8],
+    [R9, regs.r9],
+    [R10, regs.r10],
+    [R11, regs.r11],
+    [R12, regs.r12],
+    [R13, regs.r13],
+    [R14, regs.r14],
+    [R15, regs.r15],
   ] as const;
   for (const [register, value] of general) arch.setBig(register << 3, value);
   arch.setGpr(RSP, regs.rsp);

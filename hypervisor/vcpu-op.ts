@@ -3,16 +3,32 @@
  * @source xen/vcpu.h
  */
 import { EACCES, EBUSY, EFAULT, EINVAL, ENOENT, ENOSYS, ENXIO, ETIME } from '../protocol/errno.ts';
+import type { AnyStruct, TypeOf } from '../protocol/layout.ts';
 import { SHUTDOWN_poweroff } from '../protocol/sched.ts';
 import { VcpuInfo, VcpuTimeInfo } from '../protocol/shared-info.ts';
 import {
-  VCPU_SSHOTTMR_future, VCPUOP_down, VCPUOP_get_physid, VCPUOP_get_runstate_info, VCPUOP_initialise, VCPUOP_is_up,
-  VCPUOP_register_runstate_memory_area, VCPUOP_register_vcpu_info, VCPUOP_register_vcpu_time_memory_area,
-  VCPUOP_set_periodic_timer, VCPUOP_set_singleshot_timer, VCPUOP_stop_periodic_timer, VCPUOP_stop_singleshot_timer,
-  VCPUOP_up, VcpuGetPhysid, VcpuRegisterRunstateMemoryArea, VcpuRegisterTimeMemoryArea, VcpuRegisterVcpuInfo,
-  VcpuRunstateInfo, VcpuSetPeriodicTimer, VcpuSetSingleshotTimer,
+  VCPU_SSHOTTMR_future,
+  VCPUOP_down,
+  VCPUOP_get_physid,
+  VCPUOP_get_runstate_info,
+  VCPUOP_initialise,
+  VCPUOP_is_up,
+  VCPUOP_register_runstate_memory_area,
+  VCPUOP_register_vcpu_info,
+  VCPUOP_register_vcpu_time_memory_area,
+  VCPUOP_set_periodic_timer,
+  VCPUOP_set_singleshot_timer,
+  VCPUOP_stop_periodic_timer,
+  VCPUOP_stop_singleshot_timer,
+  VCPUOP_up,
+  VcpuGetPhysid,
+  VcpuRegisterRunstateMemoryArea,
+  VcpuRegisterTimeMemoryArea,
+  VcpuRegisterVcpuInfo,
+  VcpuRunstateInfo,
+  VcpuSetPeriodicTimer,
+  VcpuSetSingleshotTimer,
 } from '../protocol/vcpu.ts';
-import type { AnyStruct, TypeOf } from '../protocol/layout.ts';
 import { kick } from './events.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { shutdown } from './lifecycle.ts';
@@ -51,7 +67,8 @@ const withArgument = <S extends AnyStruct>(
 
 /** Start an initialised vCPU. @errors -EINVAL */
 const up: VcpuOp = (xen, caller, vcpu) => {
-  if (!vcpu.initialised) return xen.refuse(caller, EINVAL, 'the vCPU is not initialised', { vcpu: vcpu.id });
+  if (!vcpu.initialised)
+    return xen.refuse(caller, EINVAL, 'the vCPU is not initialised', { vcpu: vcpu.id });
   if (vcpu.state !== 'offline') return 0;
 
   vcpu.state = 'runnable';
@@ -128,12 +145,17 @@ const stopSingleshotOp: VcpuOp = (xen, caller, vcpu) => {
   return 0;
 };
 
-/** Move the vCPU's vcpu_info to a frame of the guest's choice. @errors -ENXIO -EBUSY -EINVAL -EACCES */
+/**
+ * Move the vCPU's vcpu_info to a frame of the guest's choice. @errors -ENXIO -EBUSY -EINVAL -EACCES
+ */
 const registerInfo = withArgument(VcpuRegisterVcpuInfo, (xen, caller, vcpu, arg) => {
   if (arg.offset > 4096 - VcpuInfo.size || (arg.offset & 7) !== 0) {
-    return xen.refuse(caller, ENXIO, 'vcpu_info would cross its page or be misaligned', { offset: arg.offset });
+    return xen.refuse(caller, ENXIO, 'vcpu_info would cross its page or be misaligned', {
+      offset: arg.offset,
+    });
   }
-  if (vcpu.infoRegistered) return xen.refuse(caller, EBUSY, 'it was registered already', { vcpu: vcpu.id });
+  if (vcpu.infoRegistered)
+    return xen.refuse(caller, EBUSY, 'it was registered already', { vcpu: vcpu.id });
   if (vcpu !== caller && vcpu.state !== 'offline') {
     return xen.refuse(caller, EINVAL, 'only of itself or of an offline vCPU', { vcpu: vcpu.id });
   }
@@ -179,7 +201,10 @@ OPS[VCPUOP_register_vcpu_info] = registerInfo;
 OPS[VCPUOP_get_physid] = getPhysid;
 OPS[VCPUOP_register_vcpu_time_memory_area] = registerTime;
 
-/** vcpu_op(cmd, vcpu, arg). @errors -ENOENT for a vCPU that there is none of, -ENOSYS for an unknown command */
+/**
+ * vcpu_op(cmd, vcpu, arg). @errors -ENOENT for a vCPU that there is none of, -ENOSYS for an unknown
+ * command
+ */
 export const vcpuOp: Handler = (xen, caller) => {
   const cmd = caller.argLo(0);
   const vcpu = caller.domain.vcpus[caller.argLo(1)];

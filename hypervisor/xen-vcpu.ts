@@ -1,6 +1,6 @@
 /**
- * A virtual CPU as the hypervisor sees it: the architectural state plus what Xen keeps per vCPU (mode, roots, trap
- * table, callbacks, the place of its vcpu_info, whether it may run).
+ * A virtual CPU as the hypervisor sees it: the architectural state plus what Xen keeps per vCPU
+ * (mode, roots, trap table, callbacks, the place of its vcpu_info, whether it may run).
  */
 import type { Pcpu } from '../machine/pcpu.ts';
 import type { Alarm } from '../machine/timeline.ts';
@@ -14,7 +14,10 @@ import type { HvmVcpu } from './hvm.ts';
 /** The six argument registers of a hypercall, in order. */
 const ARGUMENTS = [RDI, RSI, RDX, R10, R8, R9] as const;
 
-/** One entry of the virtual IDT (trap_info): where to go, and flags (bits 0-1 DPL, bit 2 mask events). */
+/**
+ * One entry of the virtual IDT (trap_info): where to go, and flags (bits 0-1 DPL, bit 2 mask
+ * events).
+ */
 export interface TrapEntry {
   flags: number;
   cs: number;
@@ -59,7 +62,9 @@ export class XenVcpu {
   readonly nmiCallback: Callback = { address: 0, maskEvents: false };
   /** VCPUOP_initialise was done (vCPU 0: by the builder). */
   initialised = false;
-  /** PV: CR4 bits that the guest chose, CR0.TS, and the bitmap of ports that its user mode may use. */
+  /**
+   * PV: CR4 bits that the guest chose, CR0.TS, and the bitmap of ports that its user mode may use.
+   */
   cr4 = 0;
   taskSwitched = false;
   ioBitmap = 0;
@@ -80,7 +85,10 @@ export class XenVcpu {
   readonly runstateCycles = new Float64Array(4);
   /** Guest address of its registered runstate area; 0 = none. */
   runstateArea = 0;
-  /** The scheduler's: the CPU it is on, its neighbours in the queue, no earlier than when it may run. */
+  /**
+   * The scheduler's: the CPU it is on, its neighbours in the queue, no earlier than when it may
+   * run.
+   */
   cpu: Pcpu | undefined;
   next: XenVcpu | undefined;
   previous: XenVcpu | undefined;

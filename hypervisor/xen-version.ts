@@ -1,19 +1,42 @@
 /**
- * xen_version: who is below, and which features of the interface it has. Every string is padded with zeros to
- * its full size, so that nothing of the hypervisor's shows behind it.
+ * xen_version: who is below, and which features of the interface it has. Every string is padded
+ * with zeros to its full size, so that nothing of the hypervisor's shows behind it.
  * @source xen/version.h, xen/features.h
  */
 import { EFAULT, EINVAL, ENODATA, ENOSYS } from '../protocol/errno.ts';
 import { chars } from '../protocol/layout.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import {
-  XEN_CAPABILITIES_INFO_LEN, XEN_CHANGESET_INFO_LEN, XEN_EXTRAVERSION_LEN, XENFEAT_direct_mapped, XENFEAT_dom0,
-  XENFEAT_gnttab_map_avail_bits, XENFEAT_highmem_assist, XENFEAT_memory_op_vnode_supported,
-  XENFEAT_mmu_pt_update_preserve_ad, XENFEAT_NR_SUBMAPS, XENFEAT_pae_pgdir_above_4gb, XENVER_build_id,
-  XENVER_capabilities, XENVER_changeset, XENVER_commandline, XENVER_compile_info, XENVER_extraversion,
-  XENVER_get_features, XENVER_guest_handle, XENVER_pagesize, XENVER_platform_parameters, XENVER_version, XenCompileInfo,
-  XenFeatureInfo, XENFEAT_auto_translated_physmap, XENFEAT_not_direct_mapped, XENFEAT_supervisor_mode_kernel,
-  XENFEAT_writable_descriptor_tables, XENFEAT_writable_page_tables, XenPlatformParameters,
+  XEN_CAPABILITIES_INFO_LEN,
+  XEN_CHANGESET_INFO_LEN,
+  XEN_EXTRAVERSION_LEN,
+  XENFEAT_auto_translated_physmap,
+  XENFEAT_direct_mapped,
+  XENFEAT_dom0,
+  XENFEAT_gnttab_map_avail_bits,
+  XENFEAT_highmem_assist,
+  XENFEAT_memory_op_vnode_supported,
+  XENFEAT_mmu_pt_update_preserve_ad,
+  XENFEAT_NR_SUBMAPS,
+  XENFEAT_not_direct_mapped,
+  XENFEAT_pae_pgdir_above_4gb,
+  XENFEAT_supervisor_mode_kernel,
+  XENFEAT_writable_descriptor_tables,
+  XENFEAT_writable_page_tables,
+  XENVER_build_id,
+  XENVER_capabilities,
+  XENVER_changeset,
+  XENVER_commandline,
+  XENVER_compile_info,
+  XENVER_extraversion,
+  XENVER_get_features,
+  XENVER_guest_handle,
+  XENVER_pagesize,
+  XENVER_platform_parameters,
+  XENVER_version,
+  XenCompileInfo,
+  XenFeatureInfo,
+  XenPlatformParameters,
 } from '../protocol/version.ts';
 import { HYPERVISOR_VIRT_START, VMASST_TYPE_pae_extended_cr3 } from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
@@ -30,7 +53,9 @@ const HANDLE_LEN = 16;
 const DENIED = '<denied>';
 
 const put = (xen: Hypervisor, caller: XenVcpu, va: number, bytes: Uint8Array): number =>
-  xen.copyToGuest(caller, va, bytes) ? 0 : xen.refuse(caller, EFAULT, 'the result is not writable', { va });
+  xen.copyToGuest(caller, va, bytes)
+    ? 0
+    : xen.refuse(caller, EFAULT, 'the result is not writable', { va });
 
 const text = (length: number, of: (domain: Domain) => string): SubOp => {
   const codec = chars(length);
@@ -67,7 +92,8 @@ const guestHandle: SubOp = (xen, caller, va) => {
   return put(xen, caller, va, bytes);
 };
 
-const bits = (...numbers: number[]): number => numbers.reduce((map, bit) => map | (1 << bit), 0) >>> 0;
+const bits = (...numbers: number[]): number =>
+  numbers.reduce((map, bit) => map | (1 << bit), 0) >>> 0;
 
 const ALWAYS = bits(
   XENFEAT_mmu_pt_update_preserve_ad,
@@ -110,7 +136,10 @@ OPS[XENVER_guest_handle] = guestHandle;
 OPS[XENVER_commandline] = text(COMMANDLINE_LEN, (domain) => (domain.privileged ? '' : DENIED));
 OPS[XENVER_build_id] = (xen, caller) => xen.refuse(caller, ENODATA, 'there is no build id');
 
-/** xen_version(cmd, buffer). @errors -ENOSYS for an unknown command, -EFAULT, -ENODATA for the build id */
+/**
+ * xen_version(cmd, buffer). @errors -ENOSYS for an unknown command, -EFAULT, -ENODATA for the build
+ * id
+ */
 export const xenVersion: Handler = (xen, caller) => {
   const act = OPS[caller.argLo(0)];
   if (!act) return xen.refuse(caller, ENOSYS, 'no such xen_version', { cmd: caller.argLo(0) });

@@ -45,8 +45,12 @@ export const bareBootFrames = (frames: number): number => {
 export const loadBare = (memory: PhysicalMemory, vcpu: Vcpu, cmdline = ''): number => {
   const { frames } = memory;
   const used = bareBootFrames(frames);
-  if (frames > BARE_MAX_FRAMES) throw new RangeError(`memory: ${frames} pages exceed the ${BARE_MAX_FRAMES} that a TypeScript kernel's window maps`);
-  if (frames < used + 1) throw new RangeError(`memory: ${frames} pages do not hold the ${used} that booting takes`);
+  if (frames > BARE_MAX_FRAMES)
+    throw new RangeError(
+      `memory: ${frames} pages exceed the ${BARE_MAX_FRAMES} that a TypeScript kernel's window maps`,
+    );
+  if (frames < used + 1)
+    throw new RangeError(`memory: ${frames} pages do not hold the ${used} that booting takes`);
   writeStartInfo(memory, used, cmdline);
   writeTables(memory);
 
@@ -84,7 +88,13 @@ const writeStartInfo = (memory: PhysicalMemory, used: number, cmdline: string): 
   entry(1, used, memory.frames, E820_RAM);
   const text = new TextEncoder().encode(cmdline).subarray(0, CMDLINE_MAX - 1);
   for (let i = 0; i <= text.length; i += 4) {
-    memory.store32(CMDLINE_AT + i, (text[i] ?? 0) | ((text[i + 1] ?? 0) << 8) | ((text[i + 2] ?? 0) << 16) | ((text[i + 3] ?? 0) << 24));
+    memory.store32(
+      CMDLINE_AT + i,
+      (text[i] ?? 0) |
+        ((text[i + 1] ?? 0) << 8) |
+        ((text[i + 2] ?? 0) << 16) |
+        ((text[i + 3] ?? 0) << 24),
+    );
   }
 };
 
@@ -99,7 +109,9 @@ const writeTables = (memory: PhysicalMemory): void => {
     memory.store32(frame * 4096 + index * 8 + 4, pteHi(target));
   };
   put(1, tableIndex(BARE_VIRT_BASE, 4), 2, table);
-  for (let i = 0; i < Math.ceil(l1Count / 512); i++) put(2, tableIndex(BARE_VIRT_BASE, 3) + i, l2 + i, table);
+  for (let i = 0; i < Math.ceil(l1Count / 512); i++)
+    put(2, tableIndex(BARE_VIRT_BASE, 3) + i, l2 + i, table);
   for (let i = 0; i < l1Count; i++) put(l2 + (i >> 9), i & 511, l1 + i, table);
-  for (let frame = 0; frame < memory.frames; frame++) put(l1 + (frame >> 9), frame & 511, frame, flags);
+  for (let frame = 0; frame < memory.frames; frame++)
+    put(l1 + (frame >> 9), frame & 511, frame, flags);
 };

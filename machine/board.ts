@@ -1,17 +1,17 @@
 /**
  * The bare machine: one processor, its devices, no hypervisor. The baseline that every mode is compared with.
  */
-import { CAUSE_INTERRUPT } from './account.ts';
+import { Account, CAUSE_INTERRUPT } from './account.ts';
 import { loadBare } from './bare-loader.ts';
 import type { BlockStore } from './block-store.ts';
 import type { Guest } from './cpu.ts';
 import { deliver } from './exceptions.ts';
 import { EXIT_HLT, EXIT_TRIPLE_FAULT, exitName } from './exit.ts';
 import type { Machine } from './machine.ts';
+import { physicalMemory } from './physical-memory.ts';
 import { Platform } from './platform.ts';
 import { ScriptCpu } from './script-cpu.ts';
 import { ScriptText } from './script-text.ts';
-import { Account } from './account.ts';
 import type { Dispatcher, Processor, Underneath } from './underneath.ts';
 import { EXIT_REASON, RFLAGS, RFLAGS_IF, type Vcpu } from './vcpu.ts';
 
@@ -44,10 +44,7 @@ export class Board implements Underneath, Dispatcher {
       timeline: machine.timeline,
       preset: machine.preset,
       bus: machine.bus,
-      dma: {
-        read: (pa, into) => this.#dma(pa, into, false),
-        write: (pa, from) => this.#dma(pa, from, true),
-      },
+      dma: physicalMemory(machine.memory),
       disks: options.disks,
       serial: options.serial,
       intr: () => this.machine.pcpus[0]!.limitHorizon(0),
@@ -79,10 +76,15 @@ export class Board implements Underneath, Dispatcher {
     processor.boot(guest, { startInfo });
     this.#processor = processor;
     const end = await machine.run(this);
-    return this.#end ?? (end === 'limit' ? { outcome: 'limit', why: 'the cycle limit was reached' } : {
-      outcome: 'hang',
-      why: 'the kernel waits, and nothing can wake it',
-    });
+    return (
+      this.#end ??
+      (end === 'limit'
+        ? { outcome: 'limit', why: 'the cycle limit was reached' }
+        : {
+            outcome: 'hang',
+            why: 'the kernel waits, and nothing can wake it',
+          })
+    );
   }
 
   pick(): Processor | undefined {
@@ -102,7 +104,8 @@ export class Board implements Underneath, Dispatcher {
     const vector = this.platform.pic.acknowledge();
     vcpu.pcpu.charge(CAUSE_INTERRUPT, this.machine.costs.interrupt);
     const { trace } = this.machine;
-    if (trace.on) trace.emit({ time: vcpu.pcpu.now, who: `cpu${vcpu.index}`, kind: 'interrupt', vector });
+    if (trace.on)
+      trace.emit({ time: vcpu.pcpu.now, who: `cpu${vcpu.index}`, kind: 'interrupt', vector });
     if (!deliver(this.machine.mmu, vcpu, vector)) this.exit(vcpu);
   }
 
@@ -112,7 +115,10 @@ export class Board implements Underneath, Dispatcher {
       if (this.#interruptible()) this.enter(vcpu);
       else this.#halted = true;
     } else if (reason === EXIT_TRIPLE_FAULT) {
-      this.#stop({ outcome: 'crash', why: 'triple fault: an exception could not be delivered, nor the double fault after it' });
+      this.#stop({
+        outcome: 'crash',
+        why: 'triple fault: an exception could not be delivered, nor the double fault after it',
+      });
     } else {
       throw new Error(`board: no exit ${exitName(reason)} without a hypervisor`);
     }
@@ -149,15 +155,5 @@ export class Board implements Underneath, Dispatcher {
     this.#end ??= end;
     this.#vcpu.stopped = true;
     this.machine.pcpus[0]!.limitHorizon(0);
-  }
-
-  /** Physical memory is machine memory here. */
-  #dma(pa: number, bytes: Uint8Array, write: boolean): boolean {
-    const { memory } = this.machine;
-    if (!(pa >= 0 && pa + bytes.length <= memory.frames * 4096)) return false;
-    const at = memory.frameBase + pa;
-    if (write) memory.u8.set(bytes, at);
-    else bytes.set(memory.u8.subarray(at, at + bytes.length));
-    return true;
   }
 }

@@ -55,8 +55,13 @@ export interface Preset {
 export type Costs = Readonly<Record<FigureName, number>>;
 
 export const costsOf = (preset: Preset): Costs =>
-  Object.fromEntries(FIGURES.map((name) => [name, preset.figures[name].cycles])) as Record<FigureName, number>;
+  Object.fromEntries(FIGURES.map((name) => [name, preset.figures[name].cycles])) as Record<
+    FigureName,
+    number
+  >;
 
 /** Cycles in `ns` nanoseconds on this preset, and back. */
-export const cyclesOf = (preset: Preset, ns: number): number => Math.round((ns * preset.mhz) / 1000);
-export const nanosOf = (preset: Preset, cycles: number): number => Math.floor((cycles * 1000) / preset.mhz);
+export const cyclesOf = (preset: Preset, ns: number): number =>
+  Math.round((ns * preset.mhz) / 1000);
+export const nanosOf = (preset: Preset, cycles: number): number =>
+  Math.floor((cycles * 1000) / preset.mhz);

@@ -56,9 +56,24 @@ export interface Cpu {
   idle(routine: Code): void;
 
   /** SYSCALL with RAX = `nr` and RDI RSI RDX R10 R8 R9; returns RAX. From a PV kernel it is a hypercall. */
-  syscall(nr: number, a1?: number | bigint, a2?: number | bigint, a3?: number | bigint, a4?: number | bigint, a5?: number | bigint, a6?: number | bigint): number;
+  syscall(
+    nr: number,
+    a1?: number | bigint,
+    a2?: number | bigint,
+    a3?: number | bigint,
+    a4?: number | bigint,
+    a5?: number | bigint,
+    a6?: number | bigint,
+  ): number;
   /** VMCALL, the hypercall of a hardware-assisted guest; registers as for syscall. */
-  vmcall(nr: number, a1?: number | bigint, a2?: number | bigint, a3?: number | bigint, a4?: number | bigint, a5?: number | bigint): number;
+  vmcall(
+    nr: number,
+    a1?: number | bigint,
+    a2?: number | bigint,
+    a3?: number | bigint,
+    a4?: number | bigint,
+    a5?: number | bigint,
+  ): number;
   /** SYSRET to `rip` with `rflags` (RCX and R11). */
   sysret(rip: number, rflags: number): void;
   /** IRETQ: pops RIP, CS, RFLAGS, RSP, SS from RSP and goes there. */

@@ -5,7 +5,17 @@
 import { EXIT_TRIPLE_FAULT, hasErrorCode, VECTOR_DF, VECTOR_GP } from './exit.ts';
 import type { Mmu } from './mmu.ts';
 import {
-  CS, EXIT_REASON, IDTR_BASE, IDTR_LIMIT, RFLAGS, RFLAGS_IF, RSP, RIP, SS, TR_BASE, type Vcpu,
+  CS,
+  EXIT_REASON,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  RFLAGS,
+  RFLAGS_IF,
+  RIP,
+  RSP,
+  SS,
+  TR_BASE,
+  type Vcpu,
 } from './vcpu.ts';
 
 const GATE_BYTES = 16;
@@ -35,7 +45,13 @@ const put64 = (at: number, value: number): void => {
  * which the gate's DPL must allow. A delivery that fails becomes #DF.
  * @returns false on a triple fault, with EXIT_TRIPLE_FAULT in the exit record.
  */
-export const deliver = (mmu: Mmu, vcpu: Vcpu, vector: number, error = 0, software = false): boolean => {
+export const deliver = (
+  mmu: Mmu,
+  vcpu: Vcpu,
+  vector: number,
+  error = 0,
+  software = false,
+): boolean => {
   const failed = tryDeliver(mmu, vcpu, vector, error, software);
   if (failed < 0) return true;
   if (software && tryDeliver(mmu, vcpu, VECTOR_GP, failed, false) < 0) return true;
@@ -45,14 +61,21 @@ export const deliver = (mmu: Mmu, vcpu: Vcpu, vector: number, error = 0, softwar
 };
 
 /** @returns -1 when delivered, else the #GP error code that names the gate. */
-const tryDeliver = (mmu: Mmu, vcpu: Vcpu, vector: number, error: number, software: boolean): number => {
+const tryDeliver = (
+  mmu: Mmu,
+  vcpu: Vcpu,
+  vector: number,
+  error: number,
+  software: boolean,
+): number => {
   const selectorError = vector * 8 + 2;
   if (vector * GATE_BYTES + GATE_BYTES - 1 > vcpu.get(IDTR_LIMIT)) return selectorError;
   const { cpl } = vcpu;
   const pair = vcpu.tlbSelected;
   vcpu.cpl = 0;
   vcpu.selectTlb(0);
-  const delivered = readGate(mmu, vcpu, vector, software ? cpl : -1) && push(mmu, vcpu, vector, error, cpl);
+  const delivered =
+    readGate(mmu, vcpu, vector, software ? cpl : -1) && push(mmu, vcpu, vector, error, cpl);
   if (!delivered) {
     vcpu.cpl = cpl;
     vcpu.selectTlb(pair);
@@ -66,7 +89,8 @@ const readGate = (mmu: Mmu, vcpu: Vcpu, vector: number, softwareCpl: number): bo
   if (!mmu.read(vcpu, vcpu.get(IDTR_BASE) + vector * GATE_BYTES, gate)) return false;
   const attributes = gate[5]!;
   const type = attributes & 0xf;
-  if ((attributes & GATE_PRESENT) === 0 || (type !== GATE_INTERRUPT && type !== GATE_TRAP)) return false;
+  if ((attributes & GATE_PRESENT) === 0 || (type !== GATE_INTERRUPT && type !== GATE_TRAP))
+    return false;
   return ((attributes >> 5) & 3) >= softwareCpl;
 };
 
@@ -89,13 +113,18 @@ const push = (mmu: Mmu, vcpu: Vcpu, vector: number, error: number, cpl: number):
   put64(at + 16, vcpu.get(RFLAGS));
   put64(at + 24, vcpu.gpr(RSP));
   put64(at + 32, vcpu.get(SS));
-  if (!mmu.write(vcpu, stack - words * 8, words === 6 ? frame : frame.subarray(0, 40))) return false;
+  if (!mmu.write(vcpu, stack - words * 8, words === 6 ? frame : frame.subarray(0, 40)))
+    return false;
 
   vcpu.setGpr(RSP, stack - words * 8);
   vcpu.set(CS, gateView.getUint16(2, true));
   if (cpl !== 0) vcpu.set(SS, 0);
   const masked = (gate[5]! & 0xf) === GATE_INTERRUPT ? RFLAGS_IF : 0;
   vcpu.setHalves(RFLAGS, vcpu.lo(RFLAGS) & ~(CLEARED_FLAGS | masked), 0);
-  vcpu.setHalves(RIP, gateView.getUint16(0, true) | (gateView.getUint16(6, true) << 16), gateView.getUint32(8, true));
+  vcpu.setHalves(
+    RIP,
+    gateView.getUint16(0, true) | (gateView.getUint16(6, true) << 16),
+    gateView.getUint32(8, true),
+  );
   return true;
 };

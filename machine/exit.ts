@@ -92,9 +92,30 @@ export const OP_SYSRET = 22;
 export const OP_SWAPGS = 23;
 
 const OP_NAMES = [
-  'none', 'MOV to CR0', 'MOV to CR2', 'MOV to CR3', 'MOV to CR4', 'MOV from CR0', 'MOV from CR2', 'MOV from CR3',
-  'MOV from CR4', 'HLT', 'CLI', 'STI', 'INVLPG', 'LIDT', 'LGDT', 'LTR', 'RDMSR', 'WRMSR', 'IN', 'OUT', 'INS', 'OUTS',
-  'SYSRET', 'SWAPGS',
+  'none',
+  'MOV to CR0',
+  'MOV to CR2',
+  'MOV to CR3',
+  'MOV to CR4',
+  'MOV from CR0',
+  'MOV from CR2',
+  'MOV from CR3',
+  'MOV from CR4',
+  'HLT',
+  'CLI',
+  'STI',
+  'INVLPG',
+  'LIDT',
+  'LGDT',
+  'LTR',
+  'RDMSR',
+  'WRMSR',
+  'IN',
+  'OUT',
+  'INS',
+  'OUTS',
+  'SYSRET',
+  'SWAPGS',
 ];
 
 export const opName = (op: number): string => OP_NAMES[op] ?? `op ${op}`;
@@ -114,12 +135,22 @@ export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
 
 const VECTOR_NAMES = new Map([
-  [VECTOR_DE, '#DE'], [VECTOR_DB, '#DB'], [VECTOR_NMI, 'NMI'], [VECTOR_BP, '#BP'], [VECTOR_UD, '#UD'],
-  [VECTOR_NM, '#NM'], [VECTOR_DF, '#DF'], [VECTOR_TS, '#TS'], [VECTOR_NP, '#NP'], [VECTOR_SS, '#SS'],
-  [VECTOR_GP, '#GP'], [VECTOR_PF, '#PF'],
+  [VECTOR_DE, '#DE'],
+  [VECTOR_DB, '#DB'],
+  [VECTOR_NMI, 'NMI'],
+  [VECTOR_BP, '#BP'],
+  [VECTOR_UD, '#UD'],
+  [VECTOR_NM, '#NM'],
+  [VECTOR_DF, '#DF'],
+  [VECTOR_TS, '#TS'],
+  [VECTOR_NP, '#NP'],
+  [VECTOR_SS, '#SS'],
+  [VECTOR_GP, '#GP'],
+  [VECTOR_PF, '#PF'],
 ]);
 
-export const vectorName = (vector: number): string => VECTOR_NAMES.get(vector) ?? `vector ${vector}`;
+export const vectorName = (vector: number): string =>
+  VECTOR_NAMES.get(vector) ?? `vector ${vector}`;
 /** Vectors for which the processor pushes an error code (SDM vol. 3, 6.13). */
 export const hasErrorCode = (vector: number): boolean =>
   vector === 8 || (vector >= 10 && vector <= 14) || vector === 17;

@@ -1,9 +1,18 @@
 /** The simulated machine: what a hypervisor, a bare kernel's runner and the tools build on. */
 
 export { Account, Causes } from './account.ts';
-export { Board, type BoardEnd, type BoardOptions } from './board.ts';
 export { type BlockStore, MemoryStore } from './block-store.ts';
-export { type Costs, costsOf, cyclesOf, FIGURES, type Figure, type FigureName, nanosOf, type Preset } from './costs.ts';
+export { Board, type BoardEnd, type BoardOptions } from './board.ts';
+export {
+  type Costs,
+  costsOf,
+  cyclesOf,
+  FIGURES,
+  type Figure,
+  type FigureName,
+  nanosOf,
+  type Preset,
+} from './costs.ts';
 export type { BootRecord, Code, Cpu, CpuidResult, Guest } from './cpu.ts';
 export * from './exit.ts';
 export { Machine, type MachineOptions, type RunEnd } from './machine.ts';

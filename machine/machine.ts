@@ -2,7 +2,7 @@
  * The machine: memory, MMU, physical CPUs, time, ports, and the loop that runs whoever its dispatcher picks.
  * Deterministic: the CPU whose clock is behind runs next, alarms ring at their instants, and nothing asks the host.
  */
-import { Account, Causes, CAUSE_WAIT } from './account.ts';
+import { Account, CAUSE_WAIT, Causes } from './account.ts';
 import { type Costs, costsOf, type Preset } from './costs.ts';
 import { Memory } from './memory.ts';
 import { Mmu } from './mmu.ts';
@@ -119,8 +119,8 @@ export class Machine {
 
   /** Nothing can run: let time pass to the next alarm. @returns false when there is none. */
   #wait(): boolean {
+    if (this.timeline.next === Number.POSITIVE_INFINITY) return false;
     const next = Math.min(this.timeline.next, this.limit);
-    if (next === Number.POSITIVE_INFINITY) return false;
     for (const pcpu of this.pcpus) {
       pcpu.account = this.idleAccount;
       pcpu.advanceTo(next, CAUSE_WAIT);

@@ -5,8 +5,24 @@
 import { VECTOR_GP, VECTOR_PF } from './exit.ts';
 import type { Memory } from './memory.ts';
 import {
-  EPT_EXECUTE, EPT_READ, EPT_WRITE, isCanonical, PF_FETCH, PF_PRESENT, PF_RESERVED, PF_USER, PF_WRITE,
-  PTE_A, PTE_D, PTE_NX_HI, PTE_P, PTE_PS, PTE_RW, PTE_US, pteFrame, tableIndex,
+  EPT_EXECUTE,
+  EPT_READ,
+  EPT_WRITE,
+  isCanonical,
+  PF_FETCH,
+  PF_PRESENT,
+  PF_RESERVED,
+  PF_USER,
+  PF_WRITE,
+  PTE_A,
+  PTE_D,
+  PTE_NX_HI,
+  PTE_P,
+  PTE_PS,
+  PTE_RW,
+  PTE_US,
+  pteFrame,
+  tableIndex,
 } from './pte.ts';
 import { CR0, CR3, EFER, EPTP, type Vcpu } from './vcpu.ts';
 
@@ -48,7 +64,9 @@ export class PageWalk {
     const { u32 } = this.#memory;
     const user = vcpu.cpl === 3;
     const nxe = (vcpu.lo(EFER) & EFER_NXE) !== 0;
-    const code = (access === ACCESS_WRITE ? PF_WRITE : 0) | (user ? PF_USER : 0) |
+    const code =
+      (access === ACCESS_WRITE ? PF_WRITE : 0) |
+      (user ? PF_USER : 0) |
       (access === ACCESS_FETCH && nxe ? PF_FETCH : 0);
     this.#eptp = vcpu.get(EPTP);
     let frame = pteFrame(vcpu.lo(CR3), vcpu.hi(CR3));
@@ -56,7 +74,8 @@ export class PageWalk {
     let noExecute = false;
     for (let level = 4; ; level--) {
       const host = this.#table(frame, tableIndex(va, level) * 8, access);
-      if (host < 0) return host === -2 ? -1 : this.#fault(VECTOR_PF, code | PF_PRESENT | PF_RESERVED);
+      if (host < 0)
+        return host === -2 ? -1 : this.#fault(VECTOR_PF, code | PF_PRESENT | PF_RESERVED);
       this.references++;
       const word = host >>> 2;
       const lo = u32[word]!;
@@ -74,15 +93,20 @@ export class PageWalk {
         continue;
       }
 
-      const denied = (user && (rights & PTE_US) === 0) || (access === ACCESS_FETCH && noExecute) ||
-        (access === ACCESS_WRITE && (rights & PTE_RW) === 0 && (user || (vcpu.lo(CR0) & CR0_WP) !== 0));
+      const denied =
+        (user && (rights & PTE_US) === 0) ||
+        (access === ACCESS_FETCH && noExecute) ||
+        (access === ACCESS_WRITE &&
+          (rights & PTE_RW) === 0 &&
+          (user || (vcpu.lo(CR0) & CR0_WP) !== 0));
       if (denied) return this.#fault(VECTOR_PF, code | PF_PRESENT);
       if (large) {
         const pages = level === 2 ? 512 : 0x40000;
         frame = Math.floor(frame / pages) * pages + (Math.floor(va / 4096) & (pages - 1));
       }
       const page = this.#resolve(frame, va, access);
-      if (page < 0) return page === -2 ? -1 : this.#fault(VECTOR_PF, code | PF_PRESENT | PF_RESERVED);
+      if (page < 0)
+        return page === -2 ? -1 : this.#fault(VECTOR_PF, code | PF_PRESENT | PF_RESERVED);
       const dirty = access === ACCESS_WRITE ? PTE_D : 0;
       const bits = lo | PTE_A | dirty;
       if (bits !== lo) u32[word] = bits;
@@ -119,7 +143,8 @@ export class PageWalk {
   /** Walk the EPT for guest frame `gfn`: host offset of its page, or -1 with the allowed rights in faultCode. */
   #nested(gfn: number, access: number): number {
     const { u32 } = this.#memory;
-    const need = access === ACCESS_WRITE ? EPT_WRITE : access === ACCESS_FETCH ? EPT_EXECUTE : EPT_READ;
+    const need =
+      access === ACCESS_WRITE ? EPT_WRITE : access === ACCESS_FETCH ? EPT_EXECUTE : EPT_READ;
     let table = this.#eptp;
     let rights = EPT_READ | EPT_WRITE | EPT_EXECUTE;
     this.faultCode = 0;

@@ -6,14 +6,21 @@
 import { Account, CAUSE_WORK } from './account.ts';
 import type { Code } from './cpu.ts';
 import { deliver } from './exceptions.ts';
-import { EXIT_EXCEPTION, vectorName, VECTOR_PF } from './exit.ts';
+import { EXIT_EXCEPTION, VECTOR_PF, vectorName } from './exit.ts';
 import type { Machine } from './machine.ts';
 import { Pcpu } from './pcpu.ts';
 import { PF_FETCH, PF_USER } from './pte.ts';
 import type { ScriptText } from './script-text.ts';
 import type { Underneath } from './underneath.ts';
 import {
-  CR2, EXCEPTION_BITMAP, EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, type Vcpu,
+  CR2,
+  EXCEPTION_BITMAP,
+  EXIT_A,
+  EXIT_B,
+  EXIT_C,
+  EXIT_D,
+  EXIT_REASON,
+  type Vcpu,
 } from './vcpu.ts';
 
 /** Deeper nesting than any kernel's, shallower than the host's stack. */
@@ -99,7 +106,9 @@ export class ScriptControl {
   boundary(): void {
     if (this.vcpu.stopped) throw HALTED;
     if (!this.#running) {
-      throw new Error('an instruction was executed while its vCPU was not running: a kernel may wait only for its machine, not for host timers');
+      throw new Error(
+        'an instruction was executed while its vCPU was not running: a kernel may wait only for its machine, not for host timers',
+      );
     }
     if (this.#unwinding || this.vcpu.rip !== this.#rip) throw ABANDONED;
     if (this.pcpu.now >= this.machine.limit) {
@@ -138,10 +147,21 @@ export class ScriptControl {
       return;
     }
     if (vector === VECTOR_PF) vcpu.set(CR2, address);
-    this.pcpu.charge(this.machine.causes.id(`fault ${vectorName(vector)}`), this.machine.costs.fault);
+    this.pcpu.charge(
+      this.machine.causes.id(`fault ${vectorName(vector)}`),
+      this.machine.costs.fault,
+    );
     const { trace } = this.machine;
     if (trace.on) {
-      trace.emit({ time: this.pcpu.now, who: `cpu${vcpu.index}`, kind: 'fault', vector: vectorName(vector), error, address, rip: vcpu.rip });
+      trace.emit({
+        time: this.pcpu.now,
+        who: `cpu${vcpu.index}`,
+        kind: 'fault',
+        vector: vectorName(vector),
+        error,
+        address,
+        rip: vcpu.rip,
+      });
     }
     if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
     this.follow();
@@ -218,7 +238,8 @@ export class ScriptControl {
       vcpu.set(CR2, address);
       if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
     }
-    if (vcpu.rip === address && !vcpu.stopped) this.#stop(`control reached ${address}, where no code is`);
+    if (vcpu.rip === address && !vcpu.stopped)
+      this.#stop(`control reached ${address}, where no code is`);
   }
 
   #activate(code: Code, rip: number, from: number): void {
@@ -237,7 +258,9 @@ export class ScriptControl {
     this.#rip = from;
     if (this.vcpu.stopped) throw HALTED;
     if (this.vcpu.rip === rip) {
-      this.#stop(threw ? `its handler threw: ${describe(thrown)}` : 'its handler returned without IRET');
+      this.#stop(
+        threw ? `its handler threw: ${describe(thrown)}` : 'its handler returned without IRET',
+      );
     }
     if (this.#unwinding && this.vcpu.rip !== from) throw ABANDONED;
     this.pcpu = this.vcpu.pcpu;

@@ -3,28 +3,95 @@
  * elsewhere it raises #GP with its operands in the registers that OP_* names, so that a hypervisor may emulate it.
  */
 import { CAUSE_PORT_IO, CAUSE_PRIVILEGED } from './account.ts';
-import { hostCpuid } from './cpuid.ts';
 import type { CpuidResult } from './cpu.ts';
+import { hostCpuid } from './cpuid.ts';
 import {
-  CONTROL_CPUID, CONTROL_CR3_LOAD, CONTROL_INVLPG, CONTROL_IO, CONTROL_MSR, CONTROL_RDTSC, EXIT_CPUID,
-  EXIT_CR_ACCESS, EXIT_HLT, EXIT_INVLPG, EXIT_IO_INSTRUCTION, EXIT_RDMSR, EXIT_RDTSC, EXIT_WRMSR, OP_CLI,
-  OP_HLT, OP_IN, OP_INS, OP_INVLPG, OP_LGDT, OP_LIDT, OP_LTR, OP_MOV_FROM_CR0, OP_MOV_FROM_CR2, OP_MOV_FROM_CR3,
-  OP_MOV_FROM_CR4, OP_MOV_TO_CR0, OP_MOV_TO_CR2, OP_MOV_TO_CR3, OP_MOV_TO_CR4, OP_OUT, OP_OUTS, OP_RDMSR, OP_STI,
-  OP_WRMSR, VECTOR_GP,
+  CONTROL_CPUID,
+  CONTROL_CR3_LOAD,
+  CONTROL_INVLPG,
+  CONTROL_IO,
+  CONTROL_MSR,
+  CONTROL_RDTSC,
+  EXIT_CPUID,
+  EXIT_CR_ACCESS,
+  EXIT_HLT,
+  EXIT_INVLPG,
+  EXIT_IO_INSTRUCTION,
+  EXIT_RDMSR,
+  EXIT_RDTSC,
+  EXIT_WRMSR,
+  OP_CLI,
+  OP_HLT,
+  OP_IN,
+  OP_INS,
+  OP_INVLPG,
+  OP_LGDT,
+  OP_LIDT,
+  OP_LTR,
+  OP_MOV_FROM_CR0,
+  OP_MOV_FROM_CR2,
+  OP_MOV_FROM_CR3,
+  OP_MOV_FROM_CR4,
+  OP_MOV_TO_CR0,
+  OP_MOV_TO_CR2,
+  OP_MOV_TO_CR3,
+  OP_MOV_TO_CR4,
+  OP_OUT,
+  OP_OUTS,
+  OP_RDMSR,
+  OP_STI,
+  OP_WRMSR,
+  VECTOR_GP,
 } from './exit.ts';
 import type { ScriptControl } from './script-control.ts';
 import type { ScriptMemory } from './script-memory.ts';
 import {
-  CONTROLS, CR0, CR2, CR3, CR4, CSTAR, EFER, FMASK, FS_BASE, GDTR_BASE, GDTR_LIMIT, GS_BASE, IDTR_BASE, IDTR_LIMIT,
-  KERNEL_GS_BASE, LSTAR, RAX, RBX, RCX, RDI, RDX, RFLAGS, RFLAGS_IF, RSI, R8, STAR, TR_BASE, type Vcpu,
+  CONTROLS,
+  CR0,
+  CR2,
+  CR3,
+  CR4,
+  CSTAR,
+  EFER,
+  FMASK,
+  FS_BASE,
+  GDTR_BASE,
+  GDTR_LIMIT,
+  GS_BASE,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  KERNEL_GS_BASE,
+  LSTAR,
+  R8,
+  RAX,
+  RBX,
+  RCX,
+  RDI,
+  RDX,
+  RFLAGS,
+  RFLAGS_IF,
+  RSI,
+  STAR,
+  TR_BASE,
+  type Vcpu,
 } from './vcpu.ts';
 
 /** Bit 1 of an I/O exit's direction: a string instruction. */
 const IO_STRING = 2;
 
 const CR_FIELDS = { 0: CR0, 2: CR2, 3: CR3, 4: CR4 } as const;
-const CR_WRITES = { 0: OP_MOV_TO_CR0, 2: OP_MOV_TO_CR2, 3: OP_MOV_TO_CR3, 4: OP_MOV_TO_CR4 } as const;
-const CR_READS = { 0: OP_MOV_FROM_CR0, 2: OP_MOV_FROM_CR2, 3: OP_MOV_FROM_CR3, 4: OP_MOV_FROM_CR4 } as const;
+const CR_WRITES = {
+  0: OP_MOV_TO_CR0,
+  2: OP_MOV_TO_CR2,
+  3: OP_MOV_TO_CR3,
+  4: OP_MOV_TO_CR4,
+} as const;
+const CR_READS = {
+  0: OP_MOV_FROM_CR0,
+  2: OP_MOV_FROM_CR2,
+  3: OP_MOV_FROM_CR3,
+  4: OP_MOV_FROM_CR4,
+} as const;
 
 const MSR_TSC = 0x10;
 /** The MSRs that are vCPU fields (SDM vol. 4, table 2-2). */
@@ -67,7 +134,12 @@ export class ScriptIo {
       vcpu.setGpr(RDX, answer.edx);
       this.#privileged();
     }
-    return { eax: vcpu.lo(RAX << 3), ebx: vcpu.lo(RBX << 3), ecx: vcpu.lo(RCX << 3), edx: vcpu.lo(RDX << 3) };
+    return {
+      eax: vcpu.lo(RAX << 3),
+      ebx: vcpu.lo(RBX << 3),
+      ecx: vcpu.lo(RCX << 3),
+      edx: vcpu.lo(RDX << 3),
+    };
   }
 
   rdtsc(): number {

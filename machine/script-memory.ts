@@ -44,7 +44,8 @@ export class ScriptMemory {
     if ((va & 4095) + size > 4096) return this.#loadCrossing(va, size);
     const host = this.#host(va, ACCESS_READ);
     if (host < 0) return this.#emulated(size);
-    if (size === 4) return (host & 3) === 0 ? this.#u32[host >>> 2]! : this.#view.getUint32(host, true);
+    if (size === 4)
+      return (host & 3) === 0 ? this.#u32[host >>> 2]! : this.#view.getUint32(host, true);
     if (size === 1) return this.#u8[host]!;
     return (host & 1) === 0 ? this.#u16[host >>> 1]! : this.#view.getUint16(host, true);
   }
@@ -132,7 +133,8 @@ export class ScriptMemory {
   /** The locked read-modify-write instructions: byte offset of an aligned operand, translated once for writing. */
   locked(va: number, size: 2 | 4): number {
     this.#control.tick();
-    if ((va & (size - 1)) !== 0) throw new RangeError(`va: a locked operand must be ${size}-aligned`);
+    if ((va & (size - 1)) !== 0)
+      throw new RangeError(`va: a locked operand must be ${size}-aligned`);
     const host = this.#host(va, ACCESS_WRITE);
     if (host < 0) throw new RangeError('va: a locked operand must lie in memory');
     return host;
@@ -141,7 +143,9 @@ export class ScriptMemory {
   /** Host offset of the bytes at `va` (within one page), faulting as often as it takes. EMULATED: no memory there. */
   #host(va: number, access: number): number {
     const lo = va & ~4095;
-    const word = (this.#vcpu.tlbRead >>> 2) + ((va >> 12) & (TLB_ENTRIES - 1)) * 4 +
+    const word =
+      (this.#vcpu.tlbRead >>> 2) +
+      ((va >> 12) & (TLB_ENTRIES - 1)) * 4 +
       (access === ACCESS_WRITE ? WRITE_WORDS : 0);
     const i32 = this.#i32;
     if (i32[word] === lo && i32[word + 1] === Math.floor(va / 4294967296)) {

@@ -18,7 +18,8 @@ export class ScriptText {
   entry(code: Code): number {
     const known = this.#addresses.get(code);
     if (known !== undefined) return known;
-    if (this.#codes.length === CAPACITY) throw new RangeError(`entry: more than ${CAPACITY} functions`);
+    if (this.#codes.length === CAPACITY)
+      throw new RangeError(`entry: more than ${CAPACITY} functions`);
     const address = TEXT_BASE + this.#codes.length * STEP;
     this.#codes.push(code);
     this.#addresses.set(code, address);

@@ -85,7 +85,11 @@ describe('a bad kernel file', () => {
       'import { Nothing } from "hospes/machine";\nNothing();',
       /does not link: .*Nothing/,
     ],
-    ['never finishes loading', 'await new Promise(() => {});', /never finishes loading/],
+    [
+      'never finishes loading',
+      'await new Promise(() => {});',
+      /does not finish loading: its thread ended/,
+    ],
   ])('%s: status 2', (_case, source, sentence) => {
     const ran = folderWith({ 'k.ts': source }).hospes('run', 'k.ts');
     expectRefusal(ran);

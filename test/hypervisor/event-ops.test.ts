@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { EEXIST, EFAULT, EINVAL, ENOENT, ENOSPC, ENOSYS, EPERM, ESRCH } from '../../protocol/errno.ts';
+import {
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOSPC,
+  ENOSYS,
+  EPERM,
+  ESRCH,
+} from '../../protocol/errno.ts';
 import * as abi from '../../protocol/event-channel.ts';
 import { __HYPERVISOR_event_channel_op, __HYPERVISOR_sched_op } from '../../protocol/hypercalls.ts';
 import type { AnyStruct } from '../../protocol/layout.ts';
@@ -10,13 +19,19 @@ import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 const allocUnbound = (guest: RawGuest, remoteDom: number, dom: number = DOMID_SELF) =>
   guest.event(abi.EVTCHNOP_alloc_unbound, abi.EvtchnAllocUnbound, { dom, remoteDom, port: 0 });
 const bindInterdomain = (guest: RawGuest, remoteDom: number, remotePort: number) =>
-  guest.event(abi.EVTCHNOP_bind_interdomain, abi.EvtchnBindInterdomain, { remoteDom, remotePort, localPort: 0 });
+  guest.event(abi.EVTCHNOP_bind_interdomain, abi.EvtchnBindInterdomain, {
+    remoteDom,
+    remotePort,
+    localPort: 0,
+  });
 const bindVirq = (guest: RawGuest, virq: number, vcpu = 0) =>
   guest.event(abi.EVTCHNOP_bind_virq, abi.EvtchnBindVirq, { virq, vcpu, port: 0 });
 const bindIpi = (guest: RawGuest, vcpu = 0) =>
   guest.event(abi.EVTCHNOP_bind_ipi, abi.EvtchnBindIpi, { vcpu, port: 0 });
-const send = (guest: RawGuest, port: number) => guest.event(abi.EVTCHNOP_send, abi.EvtchnSend, { port }).result;
-const close = (guest: RawGuest, port: number) => guest.event(abi.EVTCHNOP_close, abi.EvtchnClose, { port }).result;
+const send = (guest: RawGuest, port: number) =>
+  guest.event(abi.EVTCHNOP_send, abi.EvtchnSend, { port }).result;
+const close = (guest: RawGuest, port: number) =>
+  guest.event(abi.EVTCHNOP_close, abi.EvtchnClose, { port }).result;
 const status = (guest: RawGuest, port: number, dom: number = DOMID_SELF) =>
   guest.event(abi.EVTCHNOP_status, abi.EvtchnStatus, { dom, port, status: 0, vcpu: 0 });
 
@@ -54,8 +69,10 @@ describe('EVTCHNOP_alloc_unbound', () => {
     let result = 0;
     await runPv((guest) => {
       const va = guest.put(abi.EvtchnAllocUnbound, { dom: DOMID_SELF, remoteDom: 0, port: 0 });
-      const call = () => guest.cpu.syscall(__HYPERVISOR_event_channel_op, abi.EVTCHNOP_alloc_unbound, va);
-      for (result = 0; result === 0; result = call()) last = guest.get(abi.EvtchnAllocUnbound, va).port;
+      const call = () =>
+        guest.cpu.syscall(__HYPERVISOR_event_channel_op, abi.EVTCHNOP_alloc_unbound, va);
+      for (result = 0; result === 0; result = call())
+        last = guest.get(abi.EvtchnAllocUnbound, va).port;
     });
     expect([last, result]).toEqual([4095, -ENOSPC]);
   });
@@ -65,9 +82,12 @@ describe('EVTCHNOP_alloc_unbound', () => {
     ['another domain, by the unprivileged', 2, EPERM],
   ])('refuses %s', async (_case, dom, errno) => {
     let result = 0;
-    await twoDomains(async (guest) => {
-      result = allocUnbound(guest, 0, dom).result;
-    }, async () => {});
+    await twoDomains(
+      async (guest) => {
+        result = allocUnbound(guest, 0, dom).result;
+      },
+      async () => {},
+    );
     expect(result).toBe(-errno);
   });
 });
@@ -76,18 +96,21 @@ describe('EVTCHNOP_bind_interdomain', () => {
   it('joins two domains: a send at one end arrives at the other, and the binder is told to look', async () => {
     let offered = 0;
     const seen: Record<string, unknown> = {};
-    await twoDomains(async (alice, yields) => {
-      alice.mapShared();
-      offered = allocUnbound(alice, 2).arg.port;
-      await yields();
-      seen['arrived'] = alice.pending(offered);
-      seen['status'] = status(alice, offered).arg.u.interdomain;
-    }, async (bob) => {
-      bob.mapShared();
-      const { arg } = bindInterdomain(bob, 1, offered);
-      seen['told'] = bob.pending(arg.localPort);
-      seen['send'] = send(bob, arg.localPort);
-    });
+    await twoDomains(
+      async (alice, yields) => {
+        alice.mapShared();
+        offered = allocUnbound(alice, 2).arg.port;
+        await yields();
+        seen['arrived'] = alice.pending(offered);
+        seen['status'] = status(alice, offered).arg.u.interdomain;
+      },
+      async (bob) => {
+        bob.mapShared();
+        const { arg } = bindInterdomain(bob, 1, offered);
+        seen['told'] = bob.pending(arg.localPort);
+        seen['send'] = send(bob, arg.localPort);
+      },
+    );
     expect(seen).toEqual({ told: true, send: 0, arrived: true, status: { dom: 2, port: 3 } });
   });
 
@@ -98,9 +121,12 @@ describe('EVTCHNOP_bind_interdomain', () => {
     ['port 0', 1, 0, EINVAL],
   ])('refuses %s', async (_case, dom, port, errno) => {
     let result = 0;
-    const host = await twoDomains(async () => {}, async (bob) => {
-      result = bindInterdomain(bob, dom, port).result;
-    });
+    const host = await twoDomains(
+      async () => {},
+      async (bob) => {
+        result = bindInterdomain(bob, dom, port).result;
+      },
+    );
     expect(result).toBe(-errno);
     expect(host.kinds('refuse')).toHaveLength(1);
   });
@@ -110,18 +136,21 @@ describe('EVTCHNOP_close', () => {
   it('leaves the peer unbound, ready for the same domain again', async () => {
     let offered = 0;
     const states: number[] = [];
-    await twoDomains(async (alice, yields) => {
-      offered = allocUnbound(alice, 2).arg.port;
-      await yields();
-      states.push(status(alice, offered).arg.status);
-      await yields();
-    }, async (bob, yields) => {
-      const { localPort } = bindInterdomain(bob, 1, offered).arg;
-      states.push(status(bob, localPort).arg.status);
-      expect(close(bob, localPort)).toBe(0);
-      await yields();
-      states.push(bindInterdomain(bob, 1, offered).result);
-    });
+    await twoDomains(
+      async (alice, yields) => {
+        offered = allocUnbound(alice, 2).arg.port;
+        await yields();
+        states.push(status(alice, offered).arg.status);
+        await yields();
+      },
+      async (bob, yields) => {
+        const { localPort } = bindInterdomain(bob, 1, offered).arg;
+        states.push(status(bob, localPort).arg.status);
+        expect(close(bob, localPort)).toBe(0);
+        await yields();
+        states.push(bindInterdomain(bob, 1, offered).result);
+      },
+    );
     expect(states).toEqual([abi.EVTCHNSTAT_interdomain, abi.EVTCHNSTAT_unbound, 0]);
   });
 
@@ -141,7 +170,11 @@ describe('EVTCHNOP_close', () => {
     expect(seen).toEqual([true, false, abi.EVTCHNSTAT_closed, 0]);
   });
 
-  it.each([['closed', 7], ['reserved', 0], ['beyond the table', 5000]])('refuses a port that is %s', async (_case, port) => {
+  it.each([
+    ['closed', 7],
+    ['reserved', 0],
+    ['beyond the table', 5000],
+  ])('refuses a port that is %s', async (_case, port) => {
     let result = 0;
     await runPv((guest) => {
       result = close(guest, port);
@@ -154,7 +187,12 @@ describe('EVTCHNOP_send', () => {
   it('is lost in an unbound port, and refused for a VIRQ, a closed port and port 0', async () => {
     const results: number[] = [];
     await runPv((guest) => {
-      results.push(send(guest, 1), send(guest, bindVirq(guest, VIRQ_TIMER).arg.port), send(guest, 9), send(guest, 0));
+      results.push(
+        send(guest, 1),
+        send(guest, bindVirq(guest, VIRQ_TIMER).arg.port),
+        send(guest, 9),
+        send(guest, 0),
+      );
     });
     expect(results).toEqual([0, -EINVAL, -EINVAL, -EINVAL]);
   });
@@ -167,9 +205,12 @@ describe('EVTCHNOP_bind_virq', () => {
     ['a vCPU that there is none of', VIRQ_TIMER, 3, ENOENT],
   ])('refuses %s', async (_case, virq, vcpu, errno) => {
     let result = 0;
-    await runPv((guest) => {
-      result = bindVirq(guest, virq, vcpu).result;
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        result = bindVirq(guest, virq, vcpu).result;
+      },
+      { vcpus: 2 },
+    );
     expect(result).toBe(-errno);
   });
 
@@ -187,22 +228,35 @@ describe('EVTCHNOP_bind_ipi, EVTCHNOP_bind_vcpu', () => {
     const results: number[] = [];
     const bindVcpu = (guest: RawGuest, port: number, vcpu: number) =>
       guest.event(abi.EVTCHNOP_bind_vcpu, abi.EvtchnBindVcpu, { port, vcpu }).result;
-    await runPv((guest) => {
-      results.push(bindIpi(guest, 5).result, bindVcpu(guest, 1, 5), bindVcpu(guest, 9, 0));
-      results.push(bindVcpu(guest, bindVirq(guest, VIRQ_DEBUG).arg.port, 0));
-      results.push(bindVcpu(guest, bindIpi(guest).arg.port, 0));
-      results.push(bindVcpu(guest, bindVirq(guest, VIRQ_CONSOLE).arg.port, 1));
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        results.push(bindIpi(guest, 5).result, bindVcpu(guest, 1, 5), bindVcpu(guest, 9, 0));
+        results.push(bindVcpu(guest, bindVirq(guest, VIRQ_DEBUG).arg.port, 0));
+        results.push(bindVcpu(guest, bindIpi(guest).arg.port, 0));
+        results.push(bindVcpu(guest, bindVirq(guest, VIRQ_CONSOLE).arg.port, 1));
+      },
+      { vcpus: 2 },
+    );
     expect(results).toEqual([-ENOENT, -ENOENT, -EINVAL, -EINVAL, -EINVAL, 0]);
   });
 });
 
 describe('EVTCHNOP_bind_pirq', () => {
-  it.each([['the unprivileged', false, EPERM], ['a machine without such a line', true, EINVAL]])('refuses %s', async (_case, privileged, errno) => {
+  it.each([
+    ['the unprivileged', false, EPERM],
+    ['a machine without such a line', true, EINVAL],
+  ])('refuses %s', async (_case, privileged, errno) => {
     let result = 0;
-    await runPv((guest) => {
-      ({ result } = guest.event(abi.EVTCHNOP_bind_pirq, abi.EvtchnBindPirq, { pirq: 14, flags: 0, port: 0 }));
-    }, { privileged });
+    await runPv(
+      (guest) => {
+        ({ result } = guest.event(abi.EVTCHNOP_bind_pirq, abi.EvtchnBindPirq, {
+          pirq: 14,
+          flags: 0,
+          port: 0,
+        }));
+      },
+      { privileged },
+    );
     expect(result).toBe(-errno);
   });
 });
@@ -223,9 +277,12 @@ describe('EVTCHNOP_status', () => {
     ['a port beyond the table', DOMID_SELF, 4096, EINVAL],
   ])('refuses %s', async (_case, dom, port, errno) => {
     let result = 0;
-    await twoDomains(async (guest) => {
-      ({ result } = status(guest, port, dom));
-    }, async () => {});
+    await twoDomains(
+      async (guest) => {
+        ({ result } = status(guest, port, dom));
+      },
+      async () => {},
+    );
     expect(result).toBe(-errno);
   });
 });
@@ -266,19 +323,37 @@ describe('EVTCHNOP_reset', () => {
     expect(open).toBe(0);
   });
 
-  it.each([['a domain that does not exist', 9, ESRCH], ['another domain, by the unprivileged', 2, EPERM]])('refuses %s', async (_case, dom, errno) => {
+  it.each([
+    ['a domain that does not exist', 9, ESRCH],
+    ['another domain, by the unprivileged', 2, EPERM],
+  ])('refuses %s', async (_case, dom, errno) => {
     let result = 0;
-    await twoDomains(async (guest) => {
-      ({ result } = guest.event(abi.EVTCHNOP_reset, abi.EvtchnReset, { dom }));
-    }, async () => {});
+    await twoDomains(
+      async (guest) => {
+        ({ result } = guest.event(abi.EVTCHNOP_reset, abi.EvtchnReset, { dom }));
+      },
+      async () => {},
+    );
     expect(result).toBe(-errno);
   });
 });
 
 describe('event_channel_op', () => {
   it.each<[string, number, AnyStruct, object, number]>([
-    ['FIFO: every control frame', abi.EVTCHNOP_init_control, abi.EvtchnInitControl, { controlGfn: 0, offset: 0, vcpu: 0 }, EINVAL],
-    ['FIFO: a vCPU that there is none of', abi.EVTCHNOP_init_control, abi.EvtchnInitControl, { controlGfn: 0, offset: 0, vcpu: 7 }, ENOENT],
+    [
+      'FIFO: every control frame',
+      abi.EVTCHNOP_init_control,
+      abi.EvtchnInitControl,
+      { controlGfn: 0, offset: 0, vcpu: 0 },
+      EINVAL,
+    ],
+    [
+      'FIFO: a vCPU that there is none of',
+      abi.EVTCHNOP_init_control,
+      abi.EvtchnInitControl,
+      { controlGfn: 0, offset: 0, vcpu: 7 },
+      ENOENT,
+    ],
     ['FIFO: its array', abi.EVTCHNOP_expand_array, abi.EvtchnExpandArray, { arrayGfn: 0 }, ENOSYS],
     ['an unknown command', 99, abi.EvtchnSend, { port: 1 }, ENOSYS],
   ])('refuses %s', async (_case, cmd, struct, value, errno) => {
@@ -301,22 +376,25 @@ describe('event_channel_op', () => {
   it('wakes a blocked domain by an event from another', async () => {
     const order: string[] = [];
     let offered = 0;
-    await twoDomains(async (alice) => {
-      alice.mapShared();
-      alice.callback(0, () => {
-        order.push('upcall');
-        alice.cpu.store8(alice.shared, 0);
-        alice.iret();
-      });
-      offered = allocUnbound(alice, 2).arg.port;
-      order.push('blocks');
-      alice.cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_block);
-      await alice.cpu.resumed();
-      order.push('goes on');
-    }, async (bob) => {
-      order.push('sends');
-      send(bob, bindInterdomain(bob, 1, offered).arg.localPort);
-    });
+    await twoDomains(
+      async (alice) => {
+        alice.mapShared();
+        alice.callback(0, () => {
+          order.push('upcall');
+          alice.cpu.store8(alice.shared, 0);
+          alice.iret();
+        });
+        offered = allocUnbound(alice, 2).arg.port;
+        order.push('blocks');
+        alice.cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_block);
+        await alice.cpu.resumed();
+        order.push('goes on');
+      },
+      async (bob) => {
+        order.push('sends');
+        send(bob, bindInterdomain(bob, 1, offered).arg.localPort);
+      },
+    );
     expect(order).toEqual(['blocks', 'sends', 'upcall', 'goes on']);
   });
 });

@@ -146,6 +146,16 @@ describe('GNTTABOP_map_grant_ref', () => {
     expect(frames.refs[bob.mfn(bob.free + 1)]).toBe(2);
   });
 
+  it('lets no other domain in while one has it mapped, whatever the entry says then', () => {
+    const { bob, grant, guest, map, marks } = setting();
+    const carol = guest();
+    expect(map().status).toBe(0);
+    const flags = abi.GTF_permit_access | abi.GTF_reading | abi.GTF_writing;
+    grant(8, bob.mfn(bob.free), flags, carol.domain.id);
+    expect(map({}, carol).status).toBe(abi.GNTST_general_error);
+    expect(marks(8)).toBe(abi.GTF_reading | abi.GTF_writing);
+  });
+
   it('survives the death of the granter: the page is freed, zeroed, with the last mapping', () => {
     const { dom0, bob, frames, map, unmap, xen } = setting();
     const mfn = bob.mfn(bob.free);

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { BootRecord, Cpu } from '../../machine/cpu.ts';
-import { MemoryStore } from '../../machine/block-store.ts';
-import { BARE_VIRT_BASE } from '../../machine/bare-loader.ts';
 import type { Domain } from '../../hypervisor/domain.ts';
 import type { DomainConfig } from '../../hypervisor/lifecycle.ts';
+import { BARE_VIRT_BASE } from '../../machine/bare-loader.ts';
+import { MemoryStore } from '../../machine/block-store.ts';
+import type { BootRecord, Cpu } from '../../machine/cpu.ts';
 import { EFAULT, ENOSYS, EPERM } from '../../protocol/errno.ts';
 import {
-  __HYPERVISOR_iret, __HYPERVISOR_mmu_update, __HYPERVISOR_sched_op, __HYPERVISOR_xen_version,
+  __HYPERVISOR_iret,
+  __HYPERVISOR_mmu_update,
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_xen_version,
 } from '../../protocol/hypercalls.ts';
 import { SCHEDOP_shutdown } from '../../protocol/sched.ts';
 import { PvHost } from '../support/pv-fixture.ts';
@@ -65,7 +68,10 @@ const gate = (cpu: Cpu, vector: number, code: () => void): void => {
 
 /** PICs at vectors 0x20 and 0x28, all lines open. */
 const openPic = (cpu: Cpu): void => {
-  for (const [port, base, cascade] of [[PIC, 0x20, 4], [0xa0, 0x28, 2]] as const) {
+  for (const [port, base, cascade] of [
+    [PIC, 0x20, 4],
+    [0xa0, 0x28, 2],
+  ] as const) {
     cpu.out8(port, 0x11);
     cpu.out8(port + 1, base);
     cpu.out8(port + 1, cascade);
@@ -88,11 +94,16 @@ describe('a hardware-assisted domain', () => {
     const run = await runHvm((cpu) => {
       for (const byte of new TextEncoder().encode('hello')) cpu.out8(COM1, byte);
     });
-    expect([run.serial, run.domain.end?.outcome, run.end]).toEqual(['hello', 'poweroff', 'finished']);
+    expect([run.serial, run.domain.end?.outcome, run.end]).toEqual([
+      'hello',
+      'poweroff',
+      'finished',
+    ]);
     expect(exits(run)).toEqual({ 'I/O instruction': 6 });
     const cause = run.host.machine.causes.id('exit I/O instruction');
     expect(run.domain.account.count[cause]).toBe(6);
-    // The last exit has no entry after it: exit, handling, device; and an entry for the five others.
+    // The last exit has no entry after it: exit, handling, device; and an entry for the five
+    // others.
     expect(run.domain.account.cycles[cause]).toBe(6 * 3 + 5);
   });
 
@@ -192,22 +203,28 @@ describe('a hardware-assisted domain', () => {
 
   it('reads its emulated disk by string I/O into its memory', async () => {
     const disk = new MemoryStore(new Uint8Array(8 * 512));
-    disk.write(3, new Uint8Array(512).map((_v, i) => i & 0xff));
+    disk.write(
+      3,
+      new Uint8Array(512).map((_v, i) => i & 0xff),
+    );
     const bytes = new Uint8Array(512);
-    const run = await runHvm(async (cpu) => {
-      openPic(cpu);
-      cpu.out8(0x21, 0xff);
-      cpu.out8(0xa1, 0xff);
-      cpu.out8(0x1f6, 0xe0);
-      cpu.out8(0x1f2, 1);
-      cpu.out8(0x1f3, 3);
-      cpu.out8(0x1f4, 0);
-      cpu.out8(0x1f5, 0);
-      cpu.out8(0x1f7, 0x20);
-      while ((cpu.in8(0x1f7) & 0x88) !== 0x08) await cpu.work(1000);
-      cpu.insw(0x1f0, FREE + 100, 256);
-      cpu.loadBytes(FREE + 100, bytes);
-    }, { disks: [disk] });
+    const run = await runHvm(
+      async (cpu) => {
+        openPic(cpu);
+        cpu.out8(0x21, 0xff);
+        cpu.out8(0xa1, 0xff);
+        cpu.out8(0x1f6, 0xe0);
+        cpu.out8(0x1f2, 1);
+        cpu.out8(0x1f3, 3);
+        cpu.out8(0x1f4, 0);
+        cpu.out8(0x1f5, 0);
+        cpu.out8(0x1f7, 0x20);
+        while ((cpu.in8(0x1f7) & 0x88) !== 0x08) await cpu.work(1000);
+        cpu.insw(0x1f0, FREE + 100, 256);
+        cpu.loadBytes(FREE + 100, bytes);
+      },
+      { disks: [disk] },
+    );
     expect(run.domain.end?.outcome).toBe('poweroff');
     expect([...bytes.subarray(0, 4), bytes[511]]).toEqual([0, 1, 2, 3, 255]);
   });
@@ -216,7 +233,10 @@ describe('a hardware-assisted domain', () => {
     const seen: number[] = [];
     const run = await runHvm((cpu) => {
       seen.push(cpu.vmcall(__HYPERVISOR_xen_version, 0, 0), cpu.vmcall(__HYPERVISOR_iret));
-      seen.push(cpu.vmcall(__HYPERVISOR_mmu_update, 0, 0, 0, 0), cpu.vmcall(__HYPERVISOR_sched_op, SCHEDOP_shutdown, 0x5000));
+      seen.push(
+        cpu.vmcall(__HYPERVISOR_mmu_update, 0, 0, 0, 0),
+        cpu.vmcall(__HYPERVISOR_sched_op, SCHEDOP_shutdown, 0x5000),
+      );
       cpu.store32(FREE, 1);
       cpu.vmcall(__HYPERVISOR_sched_op, SCHEDOP_shutdown, FREE);
     });
@@ -228,7 +248,12 @@ describe('a hardware-assisted domain', () => {
   it.each<[string, (cpu: Cpu) => void, string, RegExp]>([
     ['halts with interrupts off', (cpu) => cpu.hlt(), 'poweroff', /./],
     ['pulses the reset line', (cpu) => cpu.out8(0x64, 0xfe), 'reboot', /./],
-    ['faults without an IDT', (cpu) => void cpu.load8(0x123456), 'crash', /triple fault, rip 0xffffffff/],
+    [
+      'faults without an IDT',
+      (cpu) => void cpu.load8(0x123456),
+      'crash',
+      /triple fault, rip 0xffffffff/,
+    ],
   ])('ends when it %s', async (_case, act, outcome, why) => {
     const run = await runHvm(act);
     expect(run.domain.end).toEqual({ outcome, why: expect.stringMatching(why) });
@@ -237,7 +262,12 @@ describe('a hardware-assisted domain', () => {
   it('leaves nothing behind', async () => {
     const host = new PvHost();
     const before = host.xen.ledger();
-    const domain = host.xen.create({ name: 'hvm', kind: 'hvm', memoryBytes: 4 << 20, guest: async () => {} });
+    const domain = host.xen.create({
+      name: 'hvm',
+      kind: 'hvm',
+      memoryBytes: 4 << 20,
+      guest: async () => {},
+    });
     host.xen.destroy(domain);
     expect(host.xen.ledger()).toEqual(before);
   });

@@ -1,30 +1,46 @@
 import { describe, expect, it } from 'vitest';
 import { DR0, RAX } from '../../machine/vcpu.ts';
+import {
+  CALLBACKOP_register,
+  CALLBACKOP_unregister,
+  CALLBACKTYPE_event,
+  CALLBACKTYPE_nmi,
+  CallbackRegister,
+  CallbackUnregister,
+} from '../../protocol/callback.ts';
 import { EFAULT, EINVAL, ENOSYS, EPERM } from '../../protocol/errno.ts';
 import * as nr from '../../protocol/hypercalls.ts';
-import {
-  CALLBACKOP_register, CALLBACKOP_unregister, CALLBACKTYPE_event, CALLBACKTYPE_nmi, CallbackRegister, CallbackUnregister,
-} from '../../protocol/callback.ts';
 import { IretContext } from '../../protocol/vcpu-context.ts';
 import { CONSOLEIO_write, MulticallEntry, TrapInfo } from '../../protocol/xen.ts';
 import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 
-const multicall = (guest: RawGuest, calls: readonly { op: number; args?: number[] }[]): { result: number; results: number[] } => {
+const multicall = (
+  guest: RawGuest,
+  calls: readonly { op: number; args?: number[] }[],
+): { result: number; results: number[] } => {
   const list = guest.page();
   for (const [i, { op, args = [] }] of calls.entries()) {
     guest.cpu.storeNumber(list + i * 64, op);
     guest.cpu.storeNumber(list + i * 64 + 8, 0x7777);
-    for (const [a, value] of args.entries()) guest.cpu.storeNumber(list + i * 64 + 16 + a * 8, value);
+    for (const [a, value] of args.entries())
+      guest.cpu.storeNumber(list + i * 64 + 16 + a * 8, value);
   }
   const result = guest.cpu.syscall(nr.__HYPERVISOR_multicall, list, calls.length);
-  return { result, results: calls.map((_call, i) => guest.cpu.loadNumber(list + i * 64 + MulticallEntry.offset.result)) };
+  return {
+    result,
+    results: calls.map((_call, i) =>
+      guest.cpu.loadNumber(list + i * 64 + MulticallEntry.offset.result),
+    ),
+  };
 };
 
 describe('the hypercall table', () => {
   it('answers -ENOSYS to every number without a handler', async () => {
     const results = new Set<number>();
     await runPv(({ cpu }) => {
-      for (const number of [11, 16, 19, 27, 28, 31, 35, 36, 37, 38, 39, 40, 41, 42, 48, 63, 64, 1000, 0x7fffffff]) {
+      for (const number of [
+        11, 16, 19, 27, 28, 31, 35, 36, 37, 38, 39, 40, 41, 42, 48, 63, 64, 1000, 0x7fffffff,
+      ]) {
         results.add(cpu.syscall(number));
       }
     });
@@ -37,8 +53,12 @@ describe('the hypercall table', () => {
     });
     const cause = host.machine.causes.id('hypercall xen_version');
     expect([domain.account.count[cause], domain.account.cycles[cause]]).toEqual([5, 5]);
-    expect(host.kinds('hypercall').filter((record) => record['name'] === 'xen_version')[0]).toMatchObject({
-      who: 'd1v0', args: '0x0 0x1234', result: 0x40011,
+    expect(
+      host.kinds('hypercall').filter((record) => record['name'] === 'xen_version')[0],
+    ).toMatchObject({
+      who: 'd1v0',
+      args: '0x0 0x1234',
+      result: 0x40011,
     });
   });
 
@@ -48,7 +68,9 @@ describe('the hypercall table', () => {
       await cpu.work(1_000_000);
     });
     const sum = (cycles: Float64Array) => cycles.reduce((a, b) => a + b, 0);
-    expect(sum(domain.account.cycles) + sum(host.machine.idleAccount.cycles)).toBe(host.machine.pcpus[0]!.now);
+    expect(sum(domain.account.cycles) + sum(host.machine.idleAccount.cycles)).toBe(
+      host.machine.pcpus[0]!.now,
+    );
   });
 });
 
@@ -76,10 +98,21 @@ describe('multicall', () => {
       const frame = guest.page();
       const resume = cpu.entry(() => {
         rax = cpu.reg(RAX);
-        rest = [cpu.loadNumber(list + 8), cpu.loadNumber(list + 64 + 8), cpu.loadNumber(list + 128 + 8)];
+        rest = [
+          cpu.loadNumber(list + 8),
+          cpu.loadNumber(list + 64 + 8),
+          cpu.loadNumber(list + 128 + 8),
+        ];
         guest.shutdown(0);
       });
-      const words: Record<string, number> = { rax: 42, rip: resume, cs: 0xe030, rflags: 0x202, rsp: guest.page() + 4096, ss: 0xe02b };
+      const words: Record<string, number> = {
+        rax: 42,
+        rip: resume,
+        cs: 0xe030,
+        rflags: 0x202,
+        rsp: guest.page() + 4096,
+        ss: 0xe02b,
+      };
       for (const [field, value] of Object.entries(words)) {
         cpu.storeNumber(frame + IretContext.offset[field as 'rax'], value);
       }
@@ -135,10 +168,34 @@ describe('set_trap_table', () => {
 
 describe('callback_op', () => {
   it.each([
-    ['an unknown type', CALLBACKOP_register, CallbackRegister, { type: 6, flags: 0, address: 0x1000 }, -ENOSYS],
-    ['an address that is not canonical', CALLBACKOP_register, CallbackRegister, { type: 0, flags: 0, address: 0x800000000000 }, -EINVAL],
-    ['to take the event callback away', CALLBACKOP_unregister, CallbackUnregister, { type: CALLBACKTYPE_event }, -EINVAL],
-    ['to take an unknown one away', CALLBACKOP_unregister, CallbackUnregister, { type: 6 }, -ENOSYS],
+    [
+      'an unknown type',
+      CALLBACKOP_register,
+      CallbackRegister,
+      { type: 6, flags: 0, address: 0x1000 },
+      -ENOSYS,
+    ],
+    [
+      'an address that is not canonical',
+      CALLBACKOP_register,
+      CallbackRegister,
+      { type: 0, flags: 0, address: 0x800000000000 },
+      -EINVAL,
+    ],
+    [
+      'to take the event callback away',
+      CALLBACKOP_unregister,
+      CallbackUnregister,
+      { type: CALLBACKTYPE_event },
+      -EINVAL,
+    ],
+    [
+      'to take an unknown one away',
+      CALLBACKOP_unregister,
+      CallbackUnregister,
+      { type: 6 },
+      -ENOSYS,
+    ],
     ['an unknown command', 2, CallbackRegister, {}, -ENOSYS],
   ])('refuses %s', async (_case, cmd, struct, value, expected) => {
     let result = 0;
@@ -151,8 +208,17 @@ describe('callback_op', () => {
   it('lets the NMI callback go', async () => {
     const results: number[] = [];
     await runPv((guest) => {
-      results.push(guest.op(nr.__HYPERVISOR_callback_op, CALLBACKOP_register, CallbackRegister, { type: CALLBACKTYPE_nmi, address: 0x1000 }).result);
-      results.push(guest.op(nr.__HYPERVISOR_callback_op, CALLBACKOP_unregister, CallbackUnregister, { type: CALLBACKTYPE_nmi }).result);
+      results.push(
+        guest.op(nr.__HYPERVISOR_callback_op, CALLBACKOP_register, CallbackRegister, {
+          type: CALLBACKTYPE_nmi,
+          address: 0x1000,
+        }).result,
+      );
+      results.push(
+        guest.op(nr.__HYPERVISOR_callback_op, CALLBACKOP_unregister, CallbackUnregister, {
+          type: CALLBACKTYPE_nmi,
+        }).result,
+      );
     });
     expect(results).toEqual([0, 0]);
   });
@@ -162,7 +228,13 @@ describe('vm_assist', () => {
   it('takes the assists that there are and refuses the rest', async () => {
     const results: number[] = [];
     await runPv(({ cpu }) => {
-      for (const [cmd, type] of [[0, 3], [1, 3], [0, 2], [0, 33], [2, 3]] as const) {
+      for (const [cmd, type] of [
+        [0, 3],
+        [1, 3],
+        [0, 2],
+        [0, 33],
+        [2, 3],
+      ] as const) {
         results.push(cpu.syscall(nr.__HYPERVISOR_vm_assist, cmd, type));
       }
     });
@@ -174,7 +246,15 @@ describe('segments and debug registers', () => {
   it('set_segment_base moves FS and the two GS bases, canonical ones only', async () => {
     const seen: unknown[] = [];
     await runPv(({ cpu }) => {
-      for (const [which, base] of [[0, 0x1000], [1, 0x2000], [2, 0x3000], [3, 0], [0, 0x800000000000], [4, 0], [3, 8]] as const) {
+      for (const [which, base] of [
+        [0, 0x1000],
+        [1, 0x2000],
+        [2, 0x3000],
+        [3, 0],
+        [0, 0x800000000000],
+        [4, 0],
+        [3, 8],
+      ] as const) {
         seen.push(cpu.syscall(nr.__HYPERVISOR_set_segment_base, which, base));
       }
       seen.push(cpu.rdmsr(0xc0000100), cpu.rdmsr(0xc0000101), cpu.rdmsr(0xc0000102));
@@ -185,10 +265,18 @@ describe('segments and debug registers', () => {
   it('set_debugreg keeps breakpoints out of Xen', async () => {
     const seen: number[] = [];
     await runPv(({ cpu }) => {
-      for (const [reg, value] of [[0, 0x1000], [1, -0x800000000000], [4, 0], [8, 0]] as const) {
+      for (const [reg, value] of [
+        [0, 0x1000],
+        [1, -0x800000000000],
+        [4, 0],
+        [8, 0],
+      ] as const) {
         seen.push(cpu.syscall(nr.__HYPERVISOR_set_debugreg, reg, value));
       }
-      seen.push(cpu.syscall(nr.__HYPERVISOR_get_debugreg, 0), cpu.syscall(nr.__HYPERVISOR_get_debugreg, 9));
+      seen.push(
+        cpu.syscall(nr.__HYPERVISOR_get_debugreg, 0),
+        cpu.syscall(nr.__HYPERVISOR_get_debugreg, 9),
+      );
     });
     expect(DR0).toBeGreaterThan(0);
     expect(seen).toEqual([0, -EPERM, -EINVAL, -EINVAL, 0x1000, -EINVAL]);
@@ -201,17 +289,44 @@ describe('segments and debug registers', () => {
       const gdt = guest.page();
       const list = guest.page();
       cpu.storeNumber(list, guest.mfn(gdt));
-      const setGdt = (entries: number, at = list) => cpu.syscall(nr.__HYPERVISOR_set_gdt, at, entries);
+      const setGdt = (entries: number, at = list) =>
+        cpu.syscall(nr.__HYPERVISOR_set_gdt, at, entries);
       seen.push(setGdt(16), setGdt(7169), setGdt(16, 0x1000));
       const readOnly = (BigInt(guest.mfn(gdt)) << 12n) | 0x61n;
       seen.push(cpu.syscall(nr.__HYPERVISOR_update_va_mapping, gdt, readOnly, 2), setGdt(16));
-      seen.push(cpu.syscall(nr.__HYPERVISOR_update_descriptor, guest.mfn(gdt) * 4096 + 8, 0x00af9b000000ffffn));
+      seen.push(
+        cpu.syscall(
+          nr.__HYPERVISOR_update_descriptor,
+          guest.mfn(gdt) * 4096 + 8,
+          0x00af9b000000ffffn,
+        ),
+      );
       seen.push(cpu.load32(gdt + 12) & 0x6000);
-      seen.push(cpu.syscall(nr.__HYPERVISOR_update_descriptor, guest.mfn(gdt) * 4096 + 8, 0x00008b000000ffffn));
-      seen.push(cpu.syscall(nr.__HYPERVISOR_update_descriptor, guest.mfn(guest.start.ptBase) * 4096, 0));
+      seen.push(
+        cpu.syscall(
+          nr.__HYPERVISOR_update_descriptor,
+          guest.mfn(gdt) * 4096 + 8,
+          0x00008b000000ffffn,
+        ),
+      );
+      seen.push(
+        cpu.syscall(nr.__HYPERVISOR_update_descriptor, guest.mfn(guest.start.ptBase) * 4096, 0),
+      );
       seen.push(cpu.syscall(nr.__HYPERVISOR_update_descriptor, 4096, 0), setGdt(0));
     });
-    expect(seen).toEqual([-EINVAL, -EINVAL, -EFAULT, 0, 0, 0, 0x6000, -EINVAL, -EINVAL, -EINVAL, 0]);
+    expect(seen).toEqual([
+      -EINVAL,
+      -EINVAL,
+      -EFAULT,
+      0,
+      0,
+      0,
+      0x6000,
+      -EINVAL,
+      -EINVAL,
+      -EINVAL,
+      0,
+    ]);
   });
 });
 
@@ -220,13 +335,18 @@ describe('console_io', () => {
     const results: number[] = [];
     const text = 'x'.repeat(200);
     for (const privileged of [false, true]) {
-      const { host } = await runPv((guest) => {
-        const va = guest.page();
-        guest.cpu.storeBytes(va, new TextEncoder().encode(text));
-        results.push(guest.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, text.length, va));
-        results.push(guest.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, 5, 0x1000));
-        results.push(guest.cpu.syscall(nr.__HYPERVISOR_console_io, 9, 0, 0));
-      }, { privileged });
+      const { host } = await runPv(
+        (guest) => {
+          const va = guest.page();
+          guest.cpu.storeBytes(va, new TextEncoder().encode(text));
+          results.push(
+            guest.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, text.length, va),
+          );
+          results.push(guest.cpu.syscall(nr.__HYPERVISOR_console_io, CONSOLEIO_write, 5, 0x1000));
+          results.push(guest.cpu.syscall(nr.__HYPERVISOR_console_io, 9, 0, 0));
+        },
+        { privileged },
+      );
       expect(host.console).toBe(privileged ? text : '');
     }
     expect(results).toEqual([-EPERM, -EPERM, -EPERM, 0, -EFAULT, -ENOSYS]);

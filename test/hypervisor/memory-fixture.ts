@@ -2,13 +2,13 @@
  * PV domains that never run: their memory handlers are called directly. Registers are set, the
  * handler runs, RAX is its result.
  */
-
 import { newBaseptr } from '../../hypervisor/base-pointer.ts';
 import { PV_VIRT_BASE, type PvBoot } from '../../hypervisor/builder-pv.ts';
 import type { Domain } from '../../hypervisor/domain.ts';
 import type { FrameTable } from '../../hypervisor/frames.ts';
 import { Hypervisor } from '../../hypervisor/hypervisor.ts';
 import type { Handler } from '../../hypervisor/op.ts';
+import type { XenVcpu } from '../../hypervisor/xen-vcpu.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, pteFrame } from '../../machine/pte.ts';
 import { RSI, RSP } from '../../machine/vcpu.ts';
@@ -40,7 +40,13 @@ export const fixture = (frameCount = 4096): Fixture => {
     const memoryBytes = pages * 4096;
     const idle = async (): Promise<void> => {};
     const domain = xen.create({
-      name: 'test', kind: 'pv', guest: idle, memoryBytes, vcpus, privileged, cmdline: 'one two',
+      name: 'test',
+      kind: 'pv',
+      guest: idle,
+      memoryBytes,
+      vcpus,
+      privileged,
+      cmdline: 'one two',
     });
     const root = domain.vcpus[0]!.kernelRoot;
     for (const vcpu of domain.vcpus) newBaseptr(xen, vcpu, root);

@@ -198,7 +198,7 @@ describe('mmu_update', () => {
   });
 
   it('hooks and unhooks a new L1, taking and giving back its references', () => {
-    const { bob, frames, update, xen } = setting();
+    const { bob, frames, machine, update, xen } = setting();
     const [l1, l2] = [bob.free, bob.free + 1];
     for (const pfn of [l1, l2]) {
       expect(
@@ -214,7 +214,11 @@ describe('mmu_update', () => {
 
     expect(frames.type[bob.mfn(l1)]).toBe(TYPE_L1);
     expect(bob.writable(-0x8000000000)).toBe(true);
+    const { arch } = bob.vcpu;
+    expect(machine.mmu.translate(arch, -0x8000000000, 1)).toBeGreaterThan(0);
+    expect(machine.memory.i32[(arch.tlbWrite >>> 2) + 1]).toBe(-0x80);
     expect(update([[l3 * 4096, 0]])).toBe(0);
+    expect(machine.memory.i32[(arch.tlbWrite >>> 2) + 1]).toBe(0);
     expect(frames.typeCount[bob.mfn(l1)]).toBe(0);
     expect(bob.writable(-0x8000000000)).toBe(false);
     const { types } = recount(frames, xen.domains.values());

@@ -168,7 +168,8 @@ describe('MMUEXT TLB operations', () => {
 
 describe('MMUEXT_CLEAR_PAGE and COPY_PAGE', () => {
   it('write frames that may be written', () => {
-    const { bob, ext } = setting();
+    const { bob, ext, frames } = setting();
+    const before = [frames.refs.join(), frames.typeCount.join()];
     bob.view(bob.free).setUint32(8, 99, true);
     expect(
       ext([
@@ -180,6 +181,7 @@ describe('MMUEXT_CLEAR_PAGE and COPY_PAGE', () => {
       bob.view(bob.free).getUint32(8, true),
       bob.view(bob.free + 1).getUint32(8, true),
     ]).toEqual([0, 99]);
+    expect([frames.refs.join(), frames.typeCount.join()]).toEqual(before);
   });
 
   it('refuse tables and foreign frames with -EINVAL', () => {

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { __HYPERVISOR_physdev_op } from '../../protocol/hypercalls.ts';
-import { PHYSDEVOP_set_iobitmap, PHYSDEVOP_set_iopl, PhysdevSetIobitmap, PhysdevSetIopl } from '../../protocol/physdev.ts';
-import type { PortDevice } from '../../machine/port-bus.ts';
 import type { Cpu } from '../../machine/cpu.ts';
+import type { PortDevice } from '../../machine/port-bus.ts';
+import { __HYPERVISOR_physdev_op } from '../../protocol/hypercalls.ts';
+import {
+  PHYSDEVOP_set_iobitmap,
+  PHYSDEVOP_set_iopl,
+  PhysdevSetIobitmap,
+  PhysdevSetIopl,
+} from '../../protocol/physdev.ts';
 import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 
 const GP = 13;
@@ -40,7 +45,9 @@ describe('privileged instructions of a PV kernel', () => {
     await runPv((guest) => {
       const root = guest.mfn(guest.start.ptBase) * 4096;
       counts.push(faults(guest, (cpu) => cpu.writeCr(3, root)));
-      counts.push(faults(guest, (cpu) => cpu.writeCr(3, guest.mfn(guest.page()) * 4096 + 4096 * 100000)));
+      counts.push(
+        faults(guest, (cpu) => cpu.writeCr(3, guest.mfn(guest.page()) * 4096 + 4096 * 100000)),
+      );
     });
     expect(counts).toEqual([0, 1]);
   });
@@ -70,7 +77,13 @@ describe('privileged instructions of a PV kernel', () => {
     const seen: bigint[] = [];
     await runPv(({ cpu }) => {
       cpu.wrmsr(0xc0000101, 0x1000n);
-      seen.push(cpu.rdmsr(0xc0000101), cpu.rdmsr(0x277), cpu.rdmsr(0x1b), cpu.rdmsr(0x3a), cpu.rdmsr(0xc0000080));
+      seen.push(
+        cpu.rdmsr(0xc0000101),
+        cpu.rdmsr(0x277),
+        cpu.rdmsr(0x1b),
+        cpu.rdmsr(0x3a),
+        cpu.rdmsr(0xc0000080),
+      );
     });
     expect(seen).toEqual([0x1000n, 0x50100070406n, 0xfee00900n, 0n, 0xd01n]);
   });
@@ -81,7 +94,12 @@ describe('privileged instructions of a PV kernel', () => {
     await runPv(({ cpu }) => {
       const { eax, ebx, ecx, edx } = cpu.cpuid(0x40000000);
       signature = String.fromCharCode(...new Uint8Array(new Uint32Array([ebx, ecx, edx]).buffer));
-      seen.push(eax >= 0x40000005, cpu.cpuid(0x40000001).eax, cpu.cpuid(1).edx & 0x2300a, cpu.cpuid(1).ecx & 0x20);
+      seen.push(
+        eax >= 0x40000005,
+        cpu.cpuid(0x40000001).eax,
+        cpu.cpuid(1).edx & 0x2300a,
+        cpu.cpuid(1).ecx & 0x20,
+      );
     });
     expect(signature).toBe('XenVMMXenVMM');
     expect(seen).toEqual([true, 0x40011, 0, 0]);
@@ -93,12 +111,14 @@ describe('I/O of PV guests', () => {
     const seen: number[] = [];
     await runPv((guest) => {
       expect(setIopl(guest, 1)).toBe(0);
-      seen.push(faults(guest, (cpu) => {
-        cpu.cli();
-        cpu.sti();
-        cpu.out8(0x80, 1);
-        seen.push(cpu.in8(0x80), cpu.in16(0x1f0), cpu.in32(0xcf8));
-      }));
+      seen.push(
+        faults(guest, (cpu) => {
+          cpu.cli();
+          cpu.sti();
+          cpu.out8(0x80, 1);
+          seen.push(cpu.in8(0x80), cpu.in16(0x1f0), cpu.in32(0xcf8));
+        }),
+      );
     });
     expect(seen).toEqual([0xff, 0xffff, 0xffffffff, 0]);
   });
@@ -111,27 +131,38 @@ describe('I/O of PV guests', () => {
         log.push(`in ${port.toString(16)} ${size}`);
         return 0x5a;
       },
-      write: (port, size, value) => void log.push(`out ${port.toString(16)} ${size} ${value.toString(16)}`),
+      write: (port, size, value) =>
+        void log.push(`out ${port.toString(16)} ${size} ${value.toString(16)}`),
     };
     host.machine.bus.attach(recorder, 0, 0xffff);
     const seen: number[] = [];
     const words = new Uint8Array(6);
-    host.add((guest) => {
-      const { cpu } = guest;
-      setIopl(guest, 1);
-      const va = guest.page();
-      seen.push(cpu.in8(0x1f7), cpu.in8(0x21), cpu.in8(0x40), cpu.in8(0x42));
-      cpu.out16(0x1f0, 0x12345);
-      cpu.out8(0x20, 0x11);
-      cpu.insw(0x1f0, va, 3);
-      cpu.loadBytes(va, words);
-      cpu.outsw(0x1f0, va, 2);
-    }, { privileged: true });
+    host.add(
+      (guest) => {
+        const { cpu } = guest;
+        setIopl(guest, 1);
+        const va = guest.page();
+        seen.push(cpu.in8(0x1f7), cpu.in8(0x21), cpu.in8(0x40), cpu.in8(0x42));
+        cpu.out16(0x1f0, 0x12345);
+        cpu.out8(0x20, 0x11);
+        cpu.insw(0x1f0, va, 3);
+        cpu.loadBytes(va, words);
+        cpu.outsw(0x1f0, va, 2);
+      },
+      { privileged: true },
+    );
     await host.run();
     expect(seen).toEqual([0x5a, 0xff, 0xff, 0x5a]);
     expect([...words]).toEqual([0x5a, 0, 0x5a, 0, 0x5a, 0]);
     expect(log).toEqual([
-      'in 1f7 1', 'in 42 1', 'out 1f0 2 2345', 'in 1f0 2', 'in 1f0 2', 'in 1f0 2', 'out 1f0 2 5a', 'out 1f0 2 5a',
+      'in 1f7 1',
+      'in 42 1',
+      'out 1f0 2 2345',
+      'in 1f0 2',
+      'in 1f0 2',
+      'in 1f0 2',
+      'out 1f0 2 5a',
+      'out 1f0 2 5a',
     ]);
   });
 });
@@ -142,7 +173,12 @@ describe('physdev_op', () => {
     await runPv((guest) => {
       results.push(setIopl(guest, 4));
       for (const nrPorts of [65536, 65537]) {
-        results.push(guest.op(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iobitmap, PhysdevSetIobitmap, { bitmap: 0, nrPorts }).result);
+        results.push(
+          guest.op(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iobitmap, PhysdevSetIobitmap, {
+            bitmap: 0,
+            nrPorts,
+          }).result,
+        );
       }
     });
     expect(results).toEqual([-22, 0, -22]);

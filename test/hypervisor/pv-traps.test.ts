@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { RAX, RCX, RFLAGS_IF, RSP, R11 } from '../../machine/vcpu.ts';
+import { R11, RAX, RCX, RFLAGS_IF, RSP } from '../../machine/vcpu.ts';
+import { CALLBACKTYPE_syscall } from '../../protocol/callback.ts';
 import {
-  __HYPERVISOR_iret, __HYPERVISOR_mmuext_op, __HYPERVISOR_sched_op, __HYPERVISOR_stack_switch, __HYPERVISOR_xen_version,
+  __HYPERVISOR_iret,
+  __HYPERVISOR_mmuext_op,
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_stack_switch,
+  __HYPERVISOR_xen_version,
 } from '../../protocol/hypercalls.ts';
 import { SCHEDOP_yield } from '../../protocol/sched.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../../protocol/shared-info.ts';
-import { CALLBACKTYPE_syscall } from '../../protocol/callback.ts';
 import { MMUEXT_NEW_USER_BASEPTR, MmuextOp } from '../../protocol/xen.ts';
 import { type RawGuest, runPv } from '../support/pv-fixture.ts';
 
@@ -18,7 +22,10 @@ const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;
 
 /** One root for both modes: its pages all have the user bit, as every PV page does. */
 const userRoot = (guest: RawGuest): number => {
-  const va = guest.put(MmuextOp, { cmd: MMUEXT_NEW_USER_BASEPTR, arg1: { mfn: guest.mfn(guest.start.ptBase) } });
+  const va = guest.put(MmuextOp, {
+    cmd: MMUEXT_NEW_USER_BASEPTR,
+    arg1: { mfn: guest.mfn(guest.start.ptBase) },
+  });
   return guest.cpu.syscall(__HYPERVISOR_mmuext_op, va, 1, 0, 0x7ff0);
 };
 
@@ -81,10 +88,14 @@ describe('PV exceptions', () => {
       const { cpu } = guest;
       guest.mapShared();
       for (const flags of [0, TRAP_MASKS]) {
-        guest.trap(UD, () => {
-          masks.push(cpu.load8(guest.shared + UPCALL_MASK));
-          guest.iret();
-        }, flags);
+        guest.trap(
+          UD,
+          () => {
+            masks.push(cpu.load8(guest.shared + UPCALL_MASK));
+            guest.iret();
+          },
+          flags,
+        );
         guest.upcalls(true);
         cpu.ud2();
         masks.push(cpu.load8(guest.shared + UPCALL_MASK));
@@ -94,15 +105,27 @@ describe('PV exceptions', () => {
   });
 
   it.each([
-    ['no handler', () => {}, /^d1v0: it has no handler for #PF \(error code 0x2, address 0x1230, rip 0xffffffff/],
-    ['an unwritable stack', (guest: RawGuest) => {
-      guest.trap(PF, () => {});
-      guest.cpu.setReg(RSP, 0x5000);
-    }, /its stack cannot take #PF \(error code 0x2, address 0x1230, rip/],
-    ['a stack in the range of Xen', (guest: RawGuest) => {
-      guest.trap(PF, () => {});
-      guest.cpu.setReg(RSP, -0x7fff00000000);
-    }, /its stack cannot take #PF/],
+    [
+      'no handler',
+      () => {},
+      /^d1v0: it has no handler for #PF \(error code 0x2, address 0x1230, rip 0xffffffff/,
+    ],
+    [
+      'an unwritable stack',
+      (guest: RawGuest) => {
+        guest.trap(PF, () => {});
+        guest.cpu.setReg(RSP, 0x5000);
+      },
+      /its stack cannot take #PF \(error code 0x2, address 0x1230, rip/,
+    ],
+    [
+      'a stack in the range of Xen',
+      (guest: RawGuest) => {
+        guest.trap(PF, () => {});
+        guest.cpu.setReg(RSP, -0x7fff00000000);
+      },
+      /its stack cannot take #PF/,
+    ],
   ])('crash the domain with %s, and say where', async (_case, prepare, why) => {
     const { domain } = await runPv((guest) => {
       prepare(guest);
@@ -119,10 +142,14 @@ describe('PV exceptions', () => {
         seen.push(['#GP', cpu.loadNumber(cpu.reg(RSP) + 16)]);
         guest.iret(true);
       });
-      guest.trap(0x21, () => {
-        seen.push('0x21');
-        guest.iret();
-      }, 1);
+      guest.trap(
+        0x21,
+        () => {
+          seen.push('0x21');
+          guest.iret();
+        },
+        1,
+      );
       guest.trap(0x22, () => seen.push('0x22'), 0);
       guest.trap(0x80, () => {
         seen.push('0x80');
@@ -150,17 +177,31 @@ describe('iret', () => {
       });
       guest.upcalls(true);
       cpu.ud2();
-      seen.push(cpu.reg(RAX), cpu.reg(R11), cpu.reg(RCX), cpu.load8(guest.shared + UPCALL_MASK), cpu.flags() & RFLAGS_IF);
+      seen.push(
+        cpu.reg(RAX),
+        cpu.reg(R11),
+        cpu.reg(RCX),
+        cpu.load8(guest.shared + UPCALL_MASK),
+        cpu.flags() & RFLAGS_IF,
+      );
     });
     expect(seen).toEqual([0xaaaa, 0xbbbb, 0xcccc, 1, RFLAGS_IF]);
   });
 
   it.each([
-    ['its frame is not readable', (guest: RawGuest) => {
-      guest.cpu.setReg(RSP, 0x3000);
-      guest.cpu.syscall(__HYPERVISOR_iret);
-    }, 'iret frame at rsp 0x3000 is not readable'],
-    ['it names user mode and there is no user root', (guest: RawGuest) => toUser(guest, () => {}, 0), 'without a user page table'],
+    [
+      'its frame is not readable',
+      (guest: RawGuest) => {
+        guest.cpu.setReg(RSP, 0x3000);
+        guest.cpu.syscall(__HYPERVISOR_iret);
+      },
+      'iret frame at rsp 0x3000 is not readable',
+    ],
+    [
+      'it names user mode and there is no user root',
+      (guest: RawGuest) => toUser(guest, () => {}, 0),
+      'without a user page table',
+    ],
   ])('crashes the domain when %s', async (_case, code, why) => {
     const { domain } = await runPv(code);
     expect(domain.end?.why).toContain(why);
@@ -175,7 +216,9 @@ describe('iret', () => {
         seen = [cpu.loadNumber(rsp + 16), cpu.loadNumber(rsp + 24)];
         guest.shutdown(0);
       });
-      guest.trap(UD, () => guest.iret(false, (frame) => cpu.storeNumber(frame + 32, 0x800000000000)));
+      guest.trap(UD, () =>
+        guest.iret(false, (frame) => cpu.storeNumber(frame + 32, 0x800000000000)),
+      );
       cpu.ud2();
     });
     expect(seen).toEqual([0, 0x800000000000]);
@@ -194,17 +237,26 @@ describe('PV user mode', () => {
       guest.callback(CALLBACKTYPE_syscall, () => {
         const rsp = cpu.reg(RSP);
         const nr = cpu.reg(RAX);
-        seen.push(nr, kernelStack - rsp, cpu.loadNumber(rsp + 24) & 0xffff, cpu.loadNumber(rsp + 40) === userStack);
+        seen.push(
+          nr,
+          kernelStack - rsp,
+          cpu.loadNumber(rsp + 24) & 0xffff,
+          cpu.loadNumber(rsp + 40) === userStack,
+        );
         if (nr === 60) {
           guest.shutdown(0);
           return;
         }
         guest.iret(false, (frame) => cpu.storeNumber(frame, 1234));
       });
-      toUser(guest, () => {
-        seen.push(cpu.syscall(39, 7));
-        cpu.syscall(60);
-      }, userStack);
+      toUser(
+        guest,
+        () => {
+          seen.push(cpu.syscall(39, 7));
+          cpu.syscall(60);
+        },
+        userStack,
+      );
     });
     expect(seen).toEqual([39, 56, 0xe033, true, 1234, 60, 56, 0xe033, true]);
   });
@@ -224,14 +276,18 @@ describe('PV user mode', () => {
         seen.push('#GP');
         guest.shutdown(0);
       });
-      toUser(guest, () => {
-        try {
-          cpu.load8(0x4000);
-        } catch {
-          seen.push('caught');
-        }
-        cpu.readCr(3);
-      }, guest.page() + 4096);
+      toUser(
+        guest,
+        () => {
+          try {
+            cpu.load8(0x4000);
+          } catch {
+            seen.push('caught');
+          }
+          cpu.readCr(3);
+        },
+        guest.page() + 4096,
+      );
     });
     expect(seen).toEqual([4, 'caught', '#GP']);
   });
@@ -247,10 +303,14 @@ describe('PV user mode', () => {
         back = rip - cpu.loadNumber(cpu.reg(RSP) + 16);
         guest.shutdown(0);
       });
-      toUser(guest, () => {
-        rip = cpu.here();
-        cpu.syscall(1);
-      }, guest.page() + 4096);
+      toUser(
+        guest,
+        () => {
+          rip = cpu.here();
+          cpu.syscall(1);
+        },
+        guest.page() + 4096,
+      );
     });
     expect(back).toBe(2);
   });

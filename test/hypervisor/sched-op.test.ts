@@ -1,25 +1,38 @@
 import { describe, expect, it } from 'vitest';
+import { BOOT_SECONDS } from '../../hypervisor/clock.ts';
 import { EFAULT, EINVAL, ENOENT, ENOSYS, EPERM, ESRCH, ETIME } from '../../protocol/errno.ts';
 import {
-  EVTCHNOP_bind_ipi, EVTCHNOP_bind_virq, EVTCHNOP_send, EvtchnBindIpi, EvtchnBindVirq, EvtchnSend,
+  EVTCHNOP_bind_ipi,
+  EVTCHNOP_bind_virq,
+  EVTCHNOP_send,
+  EvtchnBindIpi,
+  EvtchnBindVirq,
+  EvtchnSend,
 } from '../../protocol/event-channel.ts';
 import {
-  __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, __HYPERVISOR_vcpu_op,
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_set_timer_op,
+  __HYPERVISOR_vcpu_op,
 } from '../../protocol/hypercalls.ts';
 import * as abi from '../../protocol/sched.ts';
 import { SharedInfo, VcpuInfo, VcpuTimeInfo } from '../../protocol/shared-info.ts';
 import * as vcpu from '../../protocol/vcpu.ts';
 import { VIRQ_TIMER } from '../../protocol/xen.ts';
-import { BOOT_SECONDS } from '../../hypervisor/clock.ts';
 import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 import { bindInterdomain } from './raw-events.ts';
 
-const sched = (guest: RawGuest, cmd: number): number => guest.cpu.syscall(__HYPERVISOR_sched_op, cmd);
+const sched = (guest: RawGuest, cmd: number): number =>
+  guest.cpu.syscall(__HYPERVISOR_sched_op, cmd);
 
 const timerPort = (guest: RawGuest): number =>
   guest.event(EVTCHNOP_bind_virq, EvtchnBindVirq, { virq: VIRQ_TIMER, vcpu: 0, port: 0 }).arg.port;
 
-const poll = (guest: RawGuest, ports: number[], timeout: number, nrPorts = ports.length): number => {
+const poll = (
+  guest: RawGuest,
+  ports: number[],
+  timeout: number,
+  nrPorts = ports.length,
+): number => {
   const list = guest.page();
   for (const [i, port] of ports.entries()) guest.cpu.store32(list + i * 4, port);
   const value = { ports: list, nrPorts, timeout };
@@ -30,7 +43,8 @@ const poll = (guest: RawGuest, ports: number[], timeout: number, nrPorts = ports
 const systemTime = (guest: RawGuest): number => {
   const time = guest.get(VcpuTimeInfo, guest.shared + VcpuInfo.offset.time);
   const cycles = BigInt(guest.cpu.rdtsc() - time.tscTimestamp);
-  const shifted = time.tscShift < 0 ? cycles >> BigInt(-time.tscShift) : cycles << BigInt(time.tscShift);
+  const shifted =
+    time.tscShift < 0 ? cycles >> BigInt(-time.tscShift) : cycles << BigInt(time.tscShift);
   return Number(BigInt(time.systemTime) + ((shifted * BigInt(time.tscToSystemMul)) >> 32n));
 };
 
@@ -152,13 +166,19 @@ describe('the periodic timer', () => {
 describe('VCPUOP_set_singleshot_timer', () => {
   it('refuses a time past that was asked to lie ahead, and another vCPU', async () => {
     const results: number[] = [];
-    await runPv((guest) => {
-      const arg = guest.put(vcpu.VcpuSetSingleshotTimer, { timeoutAbsNs: 1, flags: vcpu.VCPU_SSHOTTMR_future });
-      results.push(vcpuOp(guest, vcpu.VCPUOP_set_singleshot_timer, 0, arg));
-      results.push(vcpuOp(guest, vcpu.VCPUOP_set_singleshot_timer, 1, arg));
-      results.push(vcpuOp(guest, vcpu.VCPUOP_stop_singleshot_timer, 1));
-      results.push(vcpuOp(guest, vcpu.VCPUOP_stop_singleshot_timer, 0));
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        const arg = guest.put(vcpu.VcpuSetSingleshotTimer, {
+          timeoutAbsNs: 1,
+          flags: vcpu.VCPU_SSHOTTMR_future,
+        });
+        results.push(vcpuOp(guest, vcpu.VCPUOP_set_singleshot_timer, 0, arg));
+        results.push(vcpuOp(guest, vcpu.VCPUOP_set_singleshot_timer, 1, arg));
+        results.push(vcpuOp(guest, vcpu.VCPUOP_stop_singleshot_timer, 1));
+        results.push(vcpuOp(guest, vcpu.VCPUOP_stop_singleshot_timer, 0));
+      },
+      { vcpus: 2 },
+    );
     expect(results).toEqual([-ETIME, -EINVAL, -EINVAL, 0]);
   });
 });
@@ -190,11 +210,14 @@ describe('SCHEDOP_poll', () => {
       await guest.cpu.resumed();
       woken = guest.pending(1);
     });
-    host.add((guest) => {
-      const port = bindInterdomain(guest, 1, 1);
-      guest.event(EVTCHNOP_send, EvtchnSend, { port });
-      expect(waiter.polling).toBe(0);
-    }, { privileged: true });
+    host.add(
+      (guest) => {
+        const port = bindInterdomain(guest, 1, 1);
+        guest.event(EVTCHNOP_send, EvtchnSend, { port });
+        expect(waiter.polling).toBe(0);
+      },
+      { privileged: true },
+    );
     await host.run();
     expect(woken).toBe(true);
   });
@@ -234,14 +257,24 @@ describe('SCHEDOP_shutdown', () => {
       guest.shutdown(reason);
       after = true;
     });
-    expect([domain.state, domain.end?.outcome, after, end]).toEqual(['dying', outcome, false, 'finished']);
+    expect([domain.state, domain.end?.outcome, after, end]).toEqual([
+      'dying',
+      outcome,
+      false,
+      'finished',
+    ]);
   });
 });
 
 describe('sched_op', () => {
   it.each([
     ['an unknown command', abi.SCHEDOP_pin_override, {}, ENOSYS],
-    ['the end of a domain that does not exist', abi.SCHEDOP_remote_shutdown, { domainId: 7 }, ESRCH],
+    [
+      'the end of a domain that does not exist',
+      abi.SCHEDOP_remote_shutdown,
+      { domainId: 7 },
+      ESRCH,
+    ],
     ['the end of another by the unprivileged', abi.SCHEDOP_remote_shutdown, { domainId: 1 }, EPERM],
   ])('refuses %s', async (_case, cmd, value, errno) => {
     let result = 0;
@@ -255,10 +288,13 @@ describe('sched_op', () => {
 describe('vcpu_op', () => {
   it('says who is up; an absent vCPU is an error', async () => {
     const results: number[] = [];
-    await runPv((guest) => {
-      for (const id of [0, 1, 2]) results.push(vcpuOp(guest, vcpu.VCPUOP_is_up, id));
-      results.push(vcpuOp(guest, 99, 0), vcpuOp(guest, vcpu.VCPUOP_up, 1));
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        for (const id of [0, 1, 2]) results.push(vcpuOp(guest, vcpu.VCPUOP_is_up, id));
+        results.push(vcpuOp(guest, 99, 0), vcpuOp(guest, vcpu.VCPUOP_up, 1));
+      },
+      { vcpus: 2 },
+    );
     expect(results).toEqual([1, 0, -ENOENT, -ENOSYS, -EINVAL]);
   });
 });

@@ -15,7 +15,12 @@ const vcpuOp = (guest: RawGuest, cmd: number, id: number, arg = 0): number =>
   guest.cpu.syscall(__HYPERVISOR_vcpu_op, cmd, id, arg);
 
 const register = (guest: RawGuest, mfn: number, offset: number, id = 0): number =>
-  vcpuOp(guest, abi.VCPUOP_register_vcpu_info, id, guest.put(abi.VcpuRegisterVcpuInfo, { mfn, offset, rsvd: 0 }));
+  vcpuOp(
+    guest,
+    abi.VCPUOP_register_vcpu_info,
+    id,
+    guest.put(abi.VcpuRegisterVcpuInfo, { mfn, offset, rsvd: 0 }),
+  );
 
 /** vcpu_guest_context of a second vCPU: two pages, on the boot tables. */
 const context = (guest: RawGuest, rip: number, changes: object = {}): number => {
@@ -36,7 +41,8 @@ const context = (guest: RawGuest, rip: number, changes: object = {}): number => 
 };
 
 /** The address of code that is given the Cpu of the vCPU that begins there. */
-const entry = (guest: RawGuest, code: (own: Cpu) => void): number => guest.cpu.entry(code as unknown as Code);
+const entry = (guest: RawGuest, code: (own: Cpu) => void): number =>
+  guest.cpu.entry(code as unknown as Code);
 
 describe('VCPUOP_register_vcpu_info', () => {
   it('moves the block, clocks and all, and has everything looked for again', async () => {
@@ -54,7 +60,11 @@ describe('VCPUOP_register_vcpu_info', () => {
       cpu.store8(guest.shared + 1, 1);
       expect(register(guest, guest.mfn(page), 128)).toBe(0);
       const info = guest.get(VcpuInfo, page + 128);
-      seen.push(info.evtchnUpcallPending, info.evtchnUpcallMask, Number(info.evtchnPendingSel === 2n ** 64n - 1n));
+      seen.push(
+        info.evtchnUpcallPending,
+        info.evtchnUpcallMask,
+        Number(info.evtchnPendingSel === 2n ** 64n - 1n),
+      );
       seen.push(info.time.version, upcalls);
       cpu.store8(page + 129, 0);
       cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_yield);
@@ -76,53 +86,80 @@ describe('VCPUOP_register_vcpu_info', () => {
 
   it('refuses a page table, a frame of nobody, and a running vCPU other than itself', async () => {
     const results: number[] = [];
-    await runPv((guest) => {
-      results.push(register(guest, guest.mfn(guest.start.ptBase), 0), register(guest, 0xffffffff, 0));
-      vcpuOp(guest, abi.VCPUOP_initialise, 1, context(guest, guest.cpu.entry(() => {})));
-      vcpuOp(guest, abi.VCPUOP_up, 1);
-      results.push(register(guest, guest.mfn(guest.page()), 0, 1));
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        results.push(
+          register(guest, guest.mfn(guest.start.ptBase), 0),
+          register(guest, 0xffffffff, 0),
+        );
+        vcpuOp(
+          guest,
+          abi.VCPUOP_initialise,
+          1,
+          context(
+            guest,
+            guest.cpu.entry(() => {}),
+          ),
+        );
+        vcpuOp(guest, abi.VCPUOP_up, 1);
+        results.push(register(guest, guest.mfn(guest.page()), 0, 1));
+      },
+      { vcpus: 2 },
+    );
     expect(results).toEqual([-EACCES, -EACCES, -EINVAL]);
   });
 });
 
 describe('VCPUOP_initialise, VCPUOP_up, VCPUOP_down', () => {
   it('crash the domain when a context begins where no code is', async () => {
-    const { domain } = await runPv(async (guest) => {
-      vcpuOp(guest, abi.VCPUOP_initialise, 1, context(guest, 0x1000));
-      vcpuOp(guest, abi.VCPUOP_up, 1);
-      await guest.cpu.work(100_000_000);
-    }, { vcpus: 2 });
+    const { domain } = await runPv(
+      async (guest) => {
+        vcpuOp(guest, abi.VCPUOP_initialise, 1, context(guest, 0x1000));
+        vcpuOp(guest, abi.VCPUOP_up, 1);
+        await guest.cpu.work(100_000_000);
+      },
+      { vcpus: 2 },
+    );
     expect(domain.end?.why).toBe('d1v1: it began at 0x1000, where no code is');
   });
 
   it('start a second vCPU at its context; an IPI goes from one to the other', async () => {
     const order: string[] = [];
-    const { end, domain } = await runPv(async (guest) => {
-      const { cpu } = guest;
-      guest.mapShared();
-      guest.callback(0, () => {
-        order.push('upcall on vCPU 0');
-        cpu.store8(guest.shared, 0);
-        guest.iret();
-      });
-      const port = bindIpi(guest, 0);
-      const second = entry(guest, (own) => {
-        order.push(`vCPU 1 runs, ${own.reg(RDI)}`);
-        own.idle(() => own.syscall(__HYPERVISOR_sched_op, SCHEDOP_block));
-      });
-      const at = context(guest, second);
-      order.push(`initialise ${vcpuOp(guest, abi.VCPUOP_initialise, 1, at)}`);
-      order.push(`again ${vcpuOp(guest, abi.VCPUOP_initialise, 1, at)}`);
-      order.push(`up ${vcpuOp(guest, abi.VCPUOP_up, 1)} ${vcpuOp(guest, abi.VCPUOP_is_up, 1)}`);
-      cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_yield);
-      await cpu.resumed();
-      guest.event(EVTCHNOP_send, EvtchnSend, { port });
-      cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_block);
-      order.push(`down ${vcpuOp(guest, abi.VCPUOP_down, 1)} ${vcpuOp(guest, abi.VCPUOP_is_up, 1)}`);
-    }, { vcpus: 2 });
+    const { end, domain } = await runPv(
+      async (guest) => {
+        const { cpu } = guest;
+        guest.mapShared();
+        guest.callback(0, () => {
+          order.push('upcall on vCPU 0');
+          cpu.store8(guest.shared, 0);
+          guest.iret();
+        });
+        const port = bindIpi(guest, 0);
+        const second = entry(guest, (own) => {
+          order.push(`vCPU 1 runs, ${own.reg(RDI)}`);
+          own.idle(() => own.syscall(__HYPERVISOR_sched_op, SCHEDOP_block));
+        });
+        const at = context(guest, second);
+        order.push(`initialise ${vcpuOp(guest, abi.VCPUOP_initialise, 1, at)}`);
+        order.push(`again ${vcpuOp(guest, abi.VCPUOP_initialise, 1, at)}`);
+        order.push(`up ${vcpuOp(guest, abi.VCPUOP_up, 1)} ${vcpuOp(guest, abi.VCPUOP_is_up, 1)}`);
+        cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_yield);
+        await cpu.resumed();
+        guest.event(EVTCHNOP_send, EvtchnSend, { port });
+        cpu.syscall(__HYPERVISOR_sched_op, SCHEDOP_block);
+        order.push(
+          `down ${vcpuOp(guest, abi.VCPUOP_down, 1)} ${vcpuOp(guest, abi.VCPUOP_is_up, 1)}`,
+        );
+      },
+      { vcpus: 2 },
+    );
     expect(order).toEqual([
-      'initialise 0', `again ${-EEXIST}`, 'up 0 1', 'vCPU 1 runs, 77', 'upcall on vCPU 0', 'down 0 0',
+      'initialise 0',
+      `again ${-EEXIST}`,
+      'up 0 1',
+      'vCPU 1 runs, 77',
+      'upcall on vCPU 0',
+      'down 0 0',
     ]);
     expect([end, domain.end?.outcome]).toEqual(['finished', 'poweroff']);
   });
@@ -134,17 +171,23 @@ describe('VCPUOP_initialise, VCPUOP_up, VCPUOP_down', () => {
     ['a GDT in the part of Xen', { gdtEnts: 7169 }, EINVAL],
   ])('refuse %s', async (_case, changes, errno) => {
     let result = 0;
-    await runPv((guest) => {
-      result = vcpuOp(guest, abi.VCPUOP_initialise, 1, context(guest, 0, changes));
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        result = vcpuOp(guest, abi.VCPUOP_initialise, 1, context(guest, 0, changes));
+      },
+      { vcpus: 2 },
+    );
     expect(result).toBe(-errno);
   });
 
   it('refuse a context that cannot be read', async () => {
     let result = 0;
-    await runPv((guest) => {
-      result = vcpuOp(guest, abi.VCPUOP_initialise, 1, 0x1000);
-    }, { vcpus: 2 });
+    await runPv(
+      (guest) => {
+        result = vcpuOp(guest, abi.VCPUOP_initialise, 1, 0x1000);
+      },
+      { vcpus: 2 },
+    );
     expect(result).toBe(-EFAULT);
   });
 
@@ -163,7 +206,12 @@ describe('runstate', () => {
     host.add(async (guest) => {
       const area = guest.page();
       const read = guest.page();
-      vcpuOp(guest, abi.VCPUOP_register_runstate_memory_area, 0, guest.put(abi.VcpuRegisterRunstateMemoryArea, { addr: area }));
+      vcpuOp(
+        guest,
+        abi.VCPUOP_register_runstate_memory_area,
+        0,
+        guest.put(abi.VcpuRegisterRunstateMemoryArea, { addr: area }),
+      );
       await guest.cpu.work(100_000_000);
       vcpuOp(guest, abi.VCPUOP_get_runstate_info, 0, read);
       const info = guest.get(abi.VcpuRunstateInfo, read);
@@ -198,9 +246,14 @@ describe('VCPUOP_get_physid', () => {
   it('answers domain 0 only', async () => {
     const results: number[] = [];
     for (const privileged of [false, true]) {
-      await runPv((guest) => {
-        results.push(vcpuOp(guest, abi.VCPUOP_get_physid, 0, guest.put(abi.VcpuGetPhysid, { physId: 5 })));
-      }, { privileged });
+      await runPv(
+        (guest) => {
+          results.push(
+            vcpuOp(guest, abi.VCPUOP_get_physid, 0, guest.put(abi.VcpuGetPhysid, { physId: 5 })),
+          );
+        },
+        { privileged },
+      );
     }
     expect(results).toEqual([-EINVAL, 0]);
   });

@@ -2,9 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { EFAULT, EINVAL, ENODATA, ENOSYS } from '../../protocol/errno.ts';
 import { __HYPERVISOR_xen_version } from '../../protocol/hypercalls.ts';
 import {
-  XENFEAT_auto_translated_physmap, XENFEAT_direct_mapped, XENFEAT_dom0, XENFEAT_writable_page_tables, XENVER_build_id,
-  XENVER_capabilities, XENVER_changeset, XENVER_commandline, XENVER_compile_info, XENVER_extraversion,
-  XENVER_get_features, XENVER_guest_handle, XENVER_pagesize, XENVER_platform_parameters, XENVER_version, XenFeatureInfo,
+  XENFEAT_auto_translated_physmap,
+  XENFEAT_direct_mapped,
+  XENFEAT_dom0,
+  XENFEAT_writable_page_tables,
+  XENVER_build_id,
+  XENVER_capabilities,
+  XENVER_changeset,
+  XENVER_commandline,
+  XENVER_compile_info,
+  XENVER_extraversion,
+  XENVER_get_features,
+  XENVER_guest_handle,
+  XENVER_pagesize,
+  XENVER_platform_parameters,
+  XENVER_version,
+  XenFeatureInfo,
   XenPlatformParameters,
 } from '../../protocol/version.ts';
 import { HYPERVISOR_VIRT_START } from '../../protocol/xen.ts';
@@ -30,19 +43,22 @@ describe('xen_version', () => {
     ['changeset', XENVER_changeset, 64, ''],
     ['commandline', XENVER_commandline, 1024, '<denied>'],
     ['compile_info', XENVER_compile_info, 144, 'TypeScript'],
-  ])('pads %s with zeros to its full size and writes no byte beyond', async (_name, cmd, length, text) => {
-    const bytes = new Uint8Array(length + 1);
-    await runPv((guest) => {
-      const va = guest.page();
-      guest.cpu.fillBytes(va, 2048, 0xee);
-      guest.cpu.syscall(NR, cmd, va);
-      guest.cpu.loadBytes(va, bytes);
-    });
-    expect(String.fromCharCode(...bytes.subarray(0, text.length))).toBe(text);
-    expect(bytes[text.length]).toBe(0);
-    expect(bytes.subarray(0, length)).not.toContain(0xee);
-    expect(bytes[length]).toBe(0xee);
-  });
+  ])(
+    'pads %s with zeros to its full size and writes no byte beyond',
+    async (_name, cmd, length, text) => {
+      const bytes = new Uint8Array(length + 1);
+      await runPv((guest) => {
+        const va = guest.page();
+        guest.cpu.fillBytes(va, 2048, 0xee);
+        guest.cpu.syscall(NR, cmd, va);
+        guest.cpu.loadBytes(va, bytes);
+      });
+      expect(String.fromCharCode(...bytes.subarray(0, text.length))).toBe(text);
+      expect(bytes[text.length]).toBe(0);
+      expect(bytes.subarray(0, length)).not.toContain(0xee);
+      expect(bytes[length]).toBe(0xee);
+    },
+  );
 
   it('shows a PV guest no feature that it lacks, and domain 0 that it is that', async () => {
     let map = 0;
@@ -50,11 +66,16 @@ describe('xen_version', () => {
     await runPv((guest) => {
       map = features(guest);
     });
-    await runPv((guest) => {
-      privileged = features(guest);
-    }, { privileged: true });
+    await runPv(
+      (guest) => {
+        privileged = features(guest);
+      },
+      { privileged: true },
+    );
     expect(map & (1 << XENFEAT_direct_mapped)).not.toBe(0);
-    expect(map & ((1 << XENFEAT_writable_page_tables) | (1 << XENFEAT_auto_translated_physmap))).toBe(0);
+    expect(
+      map & ((1 << XENFEAT_writable_page_tables) | (1 << XENFEAT_auto_translated_physmap)),
+    ).toBe(0);
     expect(privileged ^ map).toBe(1 << XENFEAT_dom0);
   });
 
@@ -89,7 +110,10 @@ describe('xen_version', () => {
   it('refuses a submap that there is none of', async () => {
     let result = 0;
     await runPv((guest) => {
-      result = guest.op(NR, XENVER_get_features, XenFeatureInfo, { submapIdx: 1, submap: 0 }).result;
+      result = guest.op(NR, XENVER_get_features, XenFeatureInfo, {
+        submapIdx: 1,
+        submap: 0,
+      }).result;
     });
     expect(result).toBe(-EINVAL);
   });

@@ -1,21 +1,26 @@
 /**
- * A machine with the hypervisor on it, and PV domains whose kernels are plain functions in a test: `RawGuest` gives
- * them struct arguments in their own memory, and nothing else.
+ * A machine with the hypervisor on it, and PV domains whose kernels are plain functions in a test:
+ * `RawGuest` gives them struct arguments in their own memory, and nothing else.
  */
+
+import type { Domain } from '../../hypervisor/domain.ts';
+import { Hypervisor } from '../../hypervisor/hypervisor.ts';
+import type { DomainConfig } from '../../hypervisor/lifecycle.ts';
 import type { BootRecord, Cpu, Guest } from '../../machine/cpu.ts';
 import { Machine, type RunEnd } from '../../machine/machine.ts';
 import type { Platform } from '../../machine/platform.ts';
 import type { TraceRecord } from '../../machine/trace.ts';
 import { RSP } from '../../machine/vcpu.ts';
-import type { Domain } from '../../hypervisor/domain.ts';
-import { Hypervisor } from '../../hypervisor/hypervisor.ts';
-import type { DomainConfig } from '../../hypervisor/lifecycle.ts';
+import { CALLBACKOP_register, CallbackRegister } from '../../protocol/callback.ts';
 import {
-  __HYPERVISOR_callback_op, __HYPERVISOR_event_channel_op, __HYPERVISOR_iret, __HYPERVISOR_sched_op,
-  __HYPERVISOR_set_trap_table, __HYPERVISOR_update_va_mapping,
+  __HYPERVISOR_callback_op,
+  __HYPERVISOR_event_channel_op,
+  __HYPERVISOR_iret,
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_set_trap_table,
+  __HYPERVISOR_update_va_mapping,
 } from '../../protocol/hypercalls.ts';
 import type { AnyStruct, TypeOf } from '../../protocol/layout.ts';
-import { CALLBACKOP_register, CallbackRegister } from '../../protocol/callback.ts';
 import { SCHEDOP_shutdown, SchedShutdown } from '../../protocol/sched.ts';
 import { SharedInfo, VcpuInfo } from '../../protocol/shared-info.ts';
 import { StartInfo } from '../../protocol/start-info.ts';
@@ -59,7 +64,10 @@ export class PvHost {
   }
 
   /** A running PV domain; a kernel that returns powers it off. */
-  add(kernel: (guest: RawGuest) => Promise<void> | void, config: Partial<DomainConfig> = {}): Domain {
+  add(
+    kernel: (guest: RawGuest) => Promise<void> | void,
+    config: Partial<DomainConfig> = {},
+  ): Domain {
     const guest: Guest = async (cpu, boot) => {
       const raw = new RawGuest(cpu, boot);
       await kernel(raw);
@@ -139,14 +147,25 @@ export class RawGuest {
     return struct.get(new DataView(bytes.buffer), 0) as TypeOf<S>;
   }
 
-  /** A sub-operation with an argument struct: the call's result, and the struct as it is afterwards. */
-  op<S extends AnyStruct>(nr: number, cmd: number, struct: S, value: object): { result: number; arg: TypeOf<S> } {
+  /**
+   * A sub-operation with an argument struct: the call's result, and the struct as it is afterwards.
+   */
+  op<S extends AnyStruct>(
+    nr: number,
+    cmd: number,
+    struct: S,
+    value: object,
+  ): { result: number; arg: TypeOf<S> } {
     const va = this.put(struct, value);
     const result = this.cpu.syscall(nr, cmd, va);
     return { result, arg: this.get(struct, va) };
   }
 
-  event<S extends AnyStruct>(cmd: number, struct: S, value: object): { result: number; arg: TypeOf<S> } {
+  event<S extends AnyStruct>(
+    cmd: number,
+    struct: S,
+    value: object,
+  ): { result: number; arg: TypeOf<S> } {
     return this.op(__HYPERVISOR_event_channel_op, cmd, struct, value);
   }
 
@@ -170,7 +189,10 @@ export class RawGuest {
   }
 
   clear(port: number): void {
-    this.cpu.and32(this.shared + SharedInfo.offset.evtchnPending + (port >>> 5) * 4, ~(1 << (port & 31)));
+    this.cpu.and32(
+      this.shared + SharedInfo.offset.evtchnPending + (port >>> 5) * 4,
+      ~(1 << (port & 31)),
+    );
   }
 
   maskPort(port: number): void {
@@ -185,7 +207,11 @@ export class RawGuest {
   /** Enter at `code` for events, `type` 0, or another CALLBACKTYPE_*; it ends by `iret()`. */
   callback(type: number, code: () => void, flags = 0): number {
     const address = this.cpu.entry(code);
-    return this.op(__HYPERVISOR_callback_op, CALLBACKOP_register, CallbackRegister, { type, flags, address }).result;
+    return this.op(__HYPERVISOR_callback_op, CALLBACKOP_register, CallbackRegister, {
+      type,
+      flags,
+      address,
+    }).result;
   }
 
   /** Enter at `code` for exception `vector`. */
@@ -196,8 +222,9 @@ export class RawGuest {
   }
 
   /**
-   * Return from a handler whose frame begins at RSP: `error` says whether it has an error code. `patch` may change
-   * the iret frame {rax r11 rcx flags rip cs rflags rsp ss} at the address given.
+   * Return from a handler whose frame begins at RSP: `error` says whether it has an error code.
+   * `patch` may change the iret frame {rax r11 rcx flags rip cs rflags rsp ss} at the address
+   * given.
    */
   iret(error = false, patch?: (frame: number) => void): void {
     const { cpu } = this;

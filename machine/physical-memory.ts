@@ -1,7 +1,8 @@
 /** The machine's memory as its own bus master sees it: by machine address, all of it. */
-import type { DmaMemory } from '../machine/ide-bus-master.ts';
-import type { Memory } from '../machine/memory.ts';
+
 import { PAGE_SIZE } from '../protocol/units.ts';
+import type { DmaMemory } from './ide-bus-master.ts';
+import type { Memory } from './memory.ts';
 
 export const physicalMemory = (memory: Memory): DmaMemory => {
   const size = memory.frames * PAGE_SIZE;
