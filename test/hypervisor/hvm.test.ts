@@ -242,7 +242,18 @@ describe('a hardware-assisted domain', () => {
     });
     expect(seen).toEqual([0x40011, -ENOSYS, -ENOSYS, -EFAULT]);
     expect(run.domain.end?.outcome).toBe('reboot');
-    expect(EPERM).toBe(1);
+  });
+
+  it('refuses VMCALL outside CPL 0', async () => {
+    let result = 0;
+    await runHvm((cpu) => {
+      const user = cpu.entry(() => {
+        result = cpu.vmcall(__HYPERVISOR_xen_version, 0, 0);
+        powerOff(cpu);
+      });
+      cpu.sysret(user, 2);
+    });
+    expect(result).toBe(-EPERM);
   });
 
   it.each<[string, (cpu: Cpu) => void, string, RegExp]>([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DR0, RAX } from '../../machine/vcpu.ts';
+import { RAX } from '../../machine/vcpu.ts';
 import {
   CALLBACKOP_register,
   CALLBACKOP_unregister,
@@ -89,7 +89,7 @@ describe('multicall', () => {
   });
 
   it('ends at an iret, whose registers stay as the frame says', async () => {
-    let results: number[] = [];
+    let returned = false;
     let rax = 0;
     let rest: number[] = [];
     await runPv((guest) => {
@@ -123,9 +123,9 @@ describe('multicall', () => {
       }
       cpu.setReg(4, frame);
       cpu.syscall(nr.__HYPERVISOR_multicall, list, 3);
-      results = [1];
+      returned = true;
     });
-    expect(results).toEqual([]);
+    expect(returned).toBe(false);
     expect(rax).toBe(42);
     expect(rest).toEqual([0x40011, 0x7777, 0x7777]);
   });
@@ -278,7 +278,6 @@ describe('segments and debug registers', () => {
         cpu.syscall(nr.__HYPERVISOR_get_debugreg, 9),
       );
     });
-    expect(DR0).toBeGreaterThan(0);
     expect(seen).toEqual([0, -EPERM, -EINVAL, -EINVAL, 0x1000, -EINVAL]);
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CAUSE_WAIT } from '../../machine/account.ts';
 import { EVTCHNOP_bind_virq, EvtchnBindVirq } from '../../protocol/event-channel.ts';
 import { __HYPERVISOR_sched_op } from '../../protocol/hypercalls.ts';
 import { SCHEDOP_block, SCHEDOP_yield } from '../../protocol/sched.ts';
@@ -176,6 +177,16 @@ describe('the scheduler', () => {
     let charged = sum(host.machine.idleAccount.cycles);
     for (const domain of host.xen.domains.values()) charged += sum(domain.account.cycles);
     expect(charged).toBeCloseTo(host.machine.pcpus[0]!.now + host.machine.pcpus[1]!.now, 3);
+  });
+
+  it('lets nobody run on a CPU before the instant at which it became able to', () => {
+    const host = new PvHost({ pcpus: 2 });
+    const [first, second] = host.machine.pcpus;
+    first!.charge(CAUSE_WAIT, 5000);
+    host.add(() => {});
+    expect(host.xen.pick(1)).toBeDefined();
+    expect(second!.now).toBeGreaterThanOrEqual(5000);
+    expect(host.machine.idleAccount.cycles[CAUSE_WAIT]).toBe(10_000);
   });
 
   it('gives the same trace twice', async () => {

@@ -166,11 +166,31 @@ describe('PHYSDEVOP_map_pirq', () => {
             pirq,
           }).result;
         seen.push(unmap(14), unmap(99));
+        const query = (irq: number) =>
+          guest.op(
+            __HYPERVISOR_physdev_op,
+            abi.PHYSDEVOP_irq_status_query,
+            abi.PhysdevIrqStatusQuery,
+            { irq, flags: 0 },
+          );
+        seen.push(query(14).arg.flags, query(99).result);
       },
       { privileged: true },
     );
     host.add((guest) => void seen.push(map(guest, {}).result));
     await host.run();
-    expect(seen).toEqual([0, 14, -ESRCH, -EINVAL, -EINVAL, -EINVAL, 0, -EINVAL, -EPERM]);
+    expect(seen).toEqual([
+      0,
+      14,
+      -ESRCH,
+      -EINVAL,
+      -EINVAL,
+      -EINVAL,
+      0,
+      -EINVAL,
+      1,
+      -EINVAL,
+      -EPERM,
+    ]);
   });
 });
