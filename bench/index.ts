@@ -30,7 +30,10 @@ const show = (value: number): string =>
 if (json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
-  const table = new Table({ shouldDisableColors: true, columns: [{ name: 'figure', alignment: 'left' }] });
+  const table = new Table({
+    shouldDisableColors: true,
+    columns: [{ name: 'figure', alignment: 'left' }],
+  });
   for (const { name, value, unit, reference, aim } of rows) {
     table.addRow({
       figure: name,

@@ -10,11 +10,13 @@ import type { XenVcpu } from './xen-vcpu.ts';
 /** Which vCPUs a guest's bitmap named: one u32 for each 32 of them. */
 const mask = new Uint32Array(64);
 const maskBytes = new Uint8Array(mask.buffer);
+/** In place of an address: no page begins there. */
+const EVERYTHING = 1;
 
 export const flushDomain = (xen: Hypervisor, caller: XenVcpu, domain: Domain): void => {
   const { vcpus } = domain;
   for (let i = 0; i < vcpus.length; i++) xen.machine.mmu.flush(vcpus[i]!.arch);
-  xen.chargeHypercall(caller, xen.machine.costs.tlbFlush);
+  flushed(xen, caller, domain.id, EVERYTHING);
 };
 
 export const flushDomainPage = (
@@ -25,17 +27,17 @@ export const flushDomainPage = (
 ): void => {
   const { vcpus } = domain;
   for (let i = 0; i < vcpus.length; i++) xen.machine.mmu.flushPage(vcpus[i]!.arch, va);
-  xen.chargeHypercall(caller, xen.machine.costs.invlpg);
+  flushed(xen, caller, domain.id, va);
 };
 
 export const flushLocal = (xen: Hypervisor, caller: XenVcpu): void => {
   xen.machine.mmu.flush(caller.arch);
-  xen.chargeHypercall(caller, xen.machine.costs.tlbFlush);
+  flushed(xen, caller, caller.domain.id, EVERYTHING);
 };
 
 export const flushLocalPage = (xen: Hypervisor, caller: XenVcpu, va: number): void => {
   xen.machine.mmu.flushPage(caller.arch, va);
-  xen.chargeHypercall(caller, xen.machine.costs.invlpg);
+  flushed(xen, caller, caller.domain.id, va);
 };
 
 /** Copy in the bitmap at `va`, 64 vCPUs to the word. @returns false when it is not readable. */
@@ -47,11 +49,20 @@ export const readVcpuMask = (xen: Hypervisor, caller: XenVcpu, va: number): bool
 /** Flush on the caller's sibling vCPUs that the last mask named: one page, or everything. */
 export const flushMask = (xen: Hypervisor, caller: XenVcpu, page: boolean, va: number): void => {
   const { vcpus } = caller.domain;
-  const { mmu, costs } = xen.machine;
+  const { mmu } = xen.machine;
   for (let i = 0; i < vcpus.length; i++) {
     if ((mask[i >> 5]! & (1 << (i & 31))) === 0) continue;
     if (page) mmu.flushPage(vcpus[i]!.arch, va);
     else mmu.flush(vcpus[i]!.arch);
   }
-  xen.chargeHypercall(caller, page ? costs.invlpg : costs.tlbFlush);
+  flushed(xen, caller, caller.domain.id, page ? va : EVERYTHING);
+};
+
+/** Charge a flush of domain `domid`'s translations of `va`, or of everything, and tell the trace. */
+const flushed = (xen: Hypervisor, caller: XenVcpu, domid: number, va: number): void => {
+  const { costs, trace } = xen.machine;
+  xen.chargeHypercall(caller, va === EVERYTHING ? costs.tlbFlush : costs.invlpg);
+  if (!trace.on) return;
+  const page = va === EVERYTHING ? {} : { va };
+  trace.emit({ time: xen.now, who: caller.name, kind: 'tlb-flush', domid, ...page });
 };

@@ -52,7 +52,7 @@ export class Machine {
     for (let index = 0; index < options.pcpus; index++) {
       const pcpu = new Pcpu(index, this.idleAccount);
       this.pcpus.push(pcpu);
-      this.#idle.push(true);
+      this.#idle.push(false);
       this.timeline.watch(pcpu);
     }
     for (let index = options.vcpus - 1; index >= 0; index--) this.#freeBlocks.push(index);
@@ -114,7 +114,11 @@ export class Machine {
     if (this.pcpus.length === 1) return this.pcpus;
     const start = (pcpu: Pcpu): number =>
       this.#idle[pcpu.index] ? Math.max(pcpu.now, this.#latest) : pcpu.now;
-    return [...this.pcpus].sort((a, b) => start(a) - start(b) || a.index - b.index);
+    // Between two at the same instant the idle one, so that work waits for no CPU that has none.
+    const busy = (pcpu: Pcpu): number => (this.#idle[pcpu.index] ? 0 : 1);
+    return [...this.pcpus].sort(
+      (a, b) => start(a) - start(b) || busy(a) - busy(b) || a.index - b.index,
+    );
   }
 
   /** Nothing can run: let time pass to the next alarm. @returns false when there is none. */

@@ -11,7 +11,9 @@ const table = ({ name, title, mhz, vpid, figures }: Preset): string => {
     const { cycles, source } = figures[figure];
     return `| ${figure} | ${cycles.toLocaleString('en-US')} | ${source.replaceAll('|', '\\|')} |`;
   });
-  const tags = vpid ? 'TLB entries are tagged (VPID)' : 'no VPID: VM entries and exits flush the TLB';
+  const tags = vpid
+    ? 'TLB entries are tagged (VPID)'
+    : 'no VPID: VM entries and exits flush the TLB';
   return [
     `## ${name}: ${title}`,
     `${mhz.toLocaleString('en-US')} MHz; ${tags}.`,

@@ -36,11 +36,16 @@ describe('power off', () => {
     then: ({ why, console }) => expect({ why, console }).toEqual({ why: undefined, console: '' }),
   });
 
-  guestTest('executes nothing after it', MODES, async (k) => {
-    try {
-      k.poweroff();
-    } catch {
-      k.earlyWrite('still here');
-    }
-  }, { then: ({ console }) => expect(console).toBe('') });
+  guestTest(
+    'executes nothing after it',
+    MODES,
+    async (k) => {
+      try {
+        k.poweroff();
+      } catch {
+        k.earlyWrite('still here');
+      }
+    },
+    { then: ({ console }) => expect(console).toBe('') },
+  );
 });

@@ -8,7 +8,9 @@
 import { describe, expect } from 'vitest';
 import { guestTest, MODES } from '../support/guests.ts';
 
-const LARGE = Array.from({ length: 4096 }, (_, i) => `line ${String(i).padStart(10, '0')}\n`).join('');
+const LARGE = Array.from({ length: 4096 }, (_, i) => `line ${String(i).padStart(10, '0')}\n`).join(
+  '',
+);
 const BINARY = Uint8Array.from({ length: 1024 }, (_, i) => i * 5 + (i >> 8));
 
 describe('the console', () => {

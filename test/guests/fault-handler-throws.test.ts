@@ -16,7 +16,9 @@ describe('a fault handler that throws', () => {
       throw new RangeError(`nothing at ${address}`);
     });
     for (let i = 0; i < 1000; i++) {
-      expect(() => k.cpu.store8(NOWHERE + i, 1)).toThrow(new RangeError(`nothing at ${NOWHERE + i}`));
+      expect(() => k.cpu.store8(NOWHERE + i, 1)).toThrow(
+        new RangeError(`nothing at ${NOWHERE + i}`),
+      );
     }
     restore();
     expect(() => k.cpu.load8(NOWHERE)).toThrow(KernelFault);

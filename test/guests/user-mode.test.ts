@@ -18,7 +18,10 @@ describe('user mode', () => {
     });
     const results: number[] = [];
     k.runUser(() => {
-      results.push(k.cpu.syscall(7, 1, -2, 3, 0x7fffffffffff, 5, 6), k.cpu.syscall(8, 0, 0, 0, 0, 0, 0));
+      results.push(
+        k.cpu.syscall(7, 1, -2, 3, 0x7fffffffffff, 5, 6),
+        k.cpu.syscall(8, 0, 0, 0, 0, 0, 0),
+      );
     });
     expect(seen).toEqual([
       [7, 1, -2, 3, 0x7fffffffffff, 5, 6],

@@ -37,20 +37,25 @@ describe('the four-level walk', () => {
     expect(fault(ACCESS_READ)).toBe(machine.memory.frameAt(5) + 0x123);
   });
 
-  it.each([1, 2, 3, 4])('faults not-present at level %i with the P bit of the error code clear', (level) => {
-    map(ALL);
-    setEntry(machine, 5 - level, VA, level, 5, PTE_RW);
-    expect(fault(ACCESS_READ)).toEqual([VECTOR_PF, 0]);
-    expect(fault(ACCESS_WRITE)).toEqual([VECTOR_PF, 2]);
-    vcpu.cpl = 3;
-    expect(fault(ACCESS_WRITE)).toEqual([VECTOR_PF, 6]);
-    expect(fault(ACCESS_FETCH)).toEqual([VECTOR_PF, 0x14]);
-  });
+  it.each([1, 2, 3, 4])(
+    'faults not-present at level %i with the P bit of the error code clear',
+    (level) => {
+      map(ALL);
+      setEntry(machine, 5 - level, VA, level, 5, PTE_RW);
+      expect(fault(ACCESS_READ)).toEqual([VECTOR_PF, 0]);
+      expect(fault(ACCESS_WRITE)).toEqual([VECTOR_PF, 2]);
+      vcpu.cpl = 3;
+      expect(fault(ACCESS_WRITE)).toEqual([VECTOR_PF, 6]);
+      expect(fault(ACCESS_FETCH)).toEqual([VECTOR_PF, 0x14]);
+    },
+  );
 
   it('sets accessed on every level, dirty only by a write', () => {
     map(ALL);
     machine.mmu.probe(vcpu, VA, ACCESS_READ);
-    expect([1, 2, 3, 4].map((table, i) => entryLo(machine, table, VA, 4 - i) & (PTE_A | PTE_D))).toEqual([PTE_A, PTE_A, PTE_A, PTE_A]);
+    expect(
+      [1, 2, 3, 4].map((table, i) => entryLo(machine, table, VA, 4 - i) & (PTE_A | PTE_D)),
+    ).toEqual([PTE_A, PTE_A, PTE_A, PTE_A]);
     machine.mmu.probe(vcpu, VA, ACCESS_WRITE);
     expect(entryLo(machine, 4, VA, 1) & PTE_D).toBe(PTE_D);
     expect(entryLo(machine, 3, VA, 2) & PTE_D).toBe(0);

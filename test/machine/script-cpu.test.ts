@@ -1,14 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { CAUSE_WORK } from '../../machine/account.ts';
 import type { Cpu } from '../../machine/cpu.ts';
-import { EXIT_EXCEPTION, EXIT_SYSCALL, CONTROL_SYSCALL } from '../../machine/exit.ts';
+import { CONTROL_SYSCALL, EXIT_EXCEPTION, EXIT_SYSCALL } from '../../machine/exit.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { PTE_P, PTE_RW, PTE_US } from '../../machine/pte.ts';
 import { ScriptText } from '../../machine/script-text.ts';
 import {
-  CONTROLS, EXCEPTION_BITMAP, EXIT_A, EXIT_C, EXIT_REASON, RAX, RDI, RSP, type Vcpu,
+  CONTROLS,
+  EXCEPTION_BITMAP,
+  EXIT_A,
+  EXIT_C,
+  EXIT_REASON,
+  RAX,
+  RDI,
+  RSP,
+  type Vcpu,
 } from '../../machine/vcpu.ts';
-import { flatMachine, pagingVcpu, Recorder, runGuest, setEntry } from '../support/machine-fixture.ts';
+import {
+  flatMachine,
+  pagingVcpu,
+  Recorder,
+  runGuest,
+  setEntry,
+} from '../support/machine-fixture.ts';
 
 const ALL = PTE_P | PTE_RW | PTE_US;
 const IDT = 0x10000;
@@ -24,7 +38,12 @@ interface Fixture {
 const fixture = (): Fixture => {
   const machine = flatMachine();
   const vcpu = pagingVcpu(machine);
-  for (const [level, table] of [[4, 1], [3, 2], [2, 3]] as const) setEntry(machine, table, 0, level, table + 1, ALL);
+  for (const [level, table] of [
+    [4, 1],
+    [3, 2],
+    [2, 3],
+  ] as const)
+    setEntry(machine, table, 0, level, table + 1, ALL);
   setEntry(machine, 4, IDT, 1, 10, ALL);
   setEntry(machine, 4, STACK - 4096, 1, 11, ALL);
   setEntry(machine, 4, 0x30000, 1, 12, ALL);
@@ -124,15 +143,19 @@ describe('activations', () => {
     const log: string[] = [];
     await runGuest(recorder, vcpu, (cpu) => {
       const home = cpu.here();
-      cpu.jump(cpu.entry(() => {
-        log.push('a');
-        cpu.jump(cpu.entry(() => {
-          log.push('b');
-          cpu.jump(home);
-          log.push('never');
-        }));
-        log.push('never either');
-      }));
+      cpu.jump(
+        cpu.entry(() => {
+          log.push('a');
+          cpu.jump(
+            cpu.entry(() => {
+              log.push('b');
+              cpu.jump(home);
+              log.push('never');
+            }),
+          );
+          log.push('never either');
+        }),
+      );
       log.push('home');
     });
     expect(log).toEqual(['a', 'b', 'home']);
@@ -142,7 +165,12 @@ describe('activations', () => {
   it('fail when code falls off its end, or throws', async () => {
     for (const [code, why] of [
       [() => {}, 'its handler returned without IRET'],
-      [() => { throw new TypeError('oops'); }, 'its handler threw: TypeError: oops'],
+      [
+        () => {
+          throw new TypeError('oops');
+        },
+        'its handler threw: TypeError: oops',
+      ],
     ] as const) {
       const { recorder, vcpu } = fixture();
       await runGuest(recorder, vcpu, (cpu) => cpu.jump(cpu.entry(code)));
@@ -155,11 +183,17 @@ describe('activations', () => {
     const log: string[] = [];
     await runGuest(recorder, vcpu, (cpu) => {
       const home = cpu.here();
-      cpu.jump(cpu.entry(() => {
-        try { cpu.jump(home); } catch { log.push('caught'); }
-        cpu.load8(0x30000);
-        log.push('never');
-      }));
+      cpu.jump(
+        cpu.entry(() => {
+          try {
+            cpu.jump(home);
+          } catch {
+            log.push('caught');
+          }
+          cpu.load8(0x30000);
+          log.push('never');
+        }),
+      );
       log.push('home');
     });
     expect(log).toEqual(['caught', 'home']);
@@ -217,7 +251,14 @@ describe('time', () => {
   });
 
   it('stops at the limit, in straight code and in long work', async () => {
-    for (const spin of [(cpu: Cpu) => { for (;;) cpu.load8(0x30000); }, async (cpu: Cpu) => { for (;;) await cpu.work(1000); }]) {
+    for (const spin of [
+      (cpu: Cpu) => {
+        for (;;) cpu.load8(0x30000);
+      },
+      async (cpu: Cpu) => {
+        for (;;) await cpu.work(1000);
+      },
+    ]) {
       const { machine, recorder, vcpu } = fixture();
       machine.limit = 5000;
       await runGuest(recorder, vcpu, spin);
@@ -230,9 +271,20 @@ describe('time', () => {
   it('refuses instructions executed from a host timer', async () => {
     const { recorder, vcpu } = fixture();
     let failure: unknown;
-    await runGuest(recorder, vcpu, (cpu) => {
-      setTimeout(() => { try { cpu.load8(0x30000); } catch (error) { failure = error; } }, 1);
-    }, new ScriptText());
+    await runGuest(
+      recorder,
+      vcpu,
+      (cpu) => {
+        setTimeout(() => {
+          try {
+            cpu.load8(0x30000);
+          } catch (error) {
+            failure = error;
+          }
+        }, 1);
+      },
+      new ScriptText(),
+    );
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(String(failure)).toContain('while its vCPU was not running');
   });
@@ -241,13 +293,25 @@ describe('time', () => {
 describe('what a guest can reach', () => {
   it('is the instructions and nothing behind them', async () => {
     const { machine, recorder, vcpu } = fixture();
-    const secrets = new Set<unknown>([machine, machine.memory, machine.memory.wasm, machine.memory.wasm.buffer, vcpu, recorder]);
+    const secrets = new Set<unknown>([
+      machine,
+      machine.memory,
+      machine.memory.wasm,
+      machine.memory.wasm.buffer,
+      vcpu,
+      recorder,
+    ]);
     await runGuest(recorder, vcpu, (cpu, boot) => {
       const seen = new Set<unknown>();
       const queue: unknown[] = [cpu, boot];
       while (queue.length > 0) {
         const value = queue.pop();
-        if ((typeof value !== 'object' && typeof value !== 'function') || value === null || seen.has(value)) continue;
+        if (
+          (typeof value !== 'object' && typeof value !== 'function') ||
+          value === null ||
+          seen.has(value)
+        )
+          continue;
         seen.add(value);
         for (const key of Reflect.ownKeys(value)) {
           const { value: inner, get } = Object.getOwnPropertyDescriptor(value, key)!;
@@ -257,7 +321,11 @@ describe('what a guest can reach', () => {
         if (seen.size > 20_000) break;
       }
       for (const secret of secrets) expect(seen.has(secret)).toBe(false);
-      expect(Object.isFrozen(cpu) && Object.isFrozen(Object.getPrototypeOf(cpu)) && Object.isFrozen(boot)).toBe(true);
+      expect(
+        Object.isFrozen(cpu) &&
+          Object.isFrozen(Object.getPrototypeOf(cpu)) &&
+          Object.isFrozen(boot),
+      ).toBe(true);
     });
     expect(recorder.failures).toEqual([]);
   });

@@ -1,6 +1,7 @@
 /** A machine whose every figure costs one cycle, and tables to walk, for tests. */
-import type { BootRecord, Cpu, Guest } from '../../machine/cpu.ts';
+
 import { FIGURES, type Figure, type FigureName, type Preset } from '../../machine/costs.ts';
+import type { BootRecord, Cpu, Guest } from '../../machine/cpu.ts';
 import { Machine } from '../../machine/machine.ts';
 import { pteHi, pteLo, tableIndex } from '../../machine/pte.ts';
 import { ScriptCpu } from '../../machine/script-cpu.ts';
@@ -22,7 +23,15 @@ export const flatMachine = (frames = 64, vcpus = 2): Machine =>
   new Machine({ preset: flatPreset, frames, vcpus, pcpus: 1 });
 
 /** Write the entry of table frame `table` that `va` selects at `level`. */
-export const setEntry = (machine: Machine, table: number, va: number, level: number, frame: number, flags: number, high = 0): void => {
+export const setEntry = (
+  machine: Machine,
+  table: number,
+  va: number,
+  level: number,
+  frame: number,
+  flags: number,
+  high = 0,
+): void => {
   const word = (machine.memory.frameAt(table) >>> 2) + 2 * tableIndex(va, level);
   machine.memory.u32[word] = pteLo(frame, flags);
   machine.memory.u32[word + 1] = (pteHi(frame) | high) >>> 0;
@@ -88,7 +97,12 @@ export class Recorder implements Underneath, Dispatcher {
 }
 
 /** Run `guest` on `vcpu` until its promise settles (or it fails). */
-export const runGuest = async (recorder: Recorder, vcpu: Vcpu, guest: (cpu: Cpu, boot: BootRecord) => Promise<void> | void, text = new ScriptText()): Promise<void> => {
+export const runGuest = async (
+  recorder: Recorder,
+  vcpu: Vcpu,
+  guest: (cpu: Cpu, boot: BootRecord) => Promise<void> | void,
+  text = new ScriptText(),
+): Promise<void> => {
   const whole: Guest = async (cpu, boot) => {
     await guest(cpu, boot);
     recorder.finished = true;
