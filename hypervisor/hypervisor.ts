@@ -2,13 +2,14 @@
  * The hypervisor: what lies under the processors (exits come here) and who decides which runs. It
  * holds the domains and what they share; each kind of work has a file of its own.
  */
-import { type Observable, Subject } from 'rxjs';
+import { Observable, Subject } from 'rxjs';
 import { CAUSE_PORT_IO } from '../machine/account.ts';
 import { EXIT_SYSCALL, exitName, vectorName } from '../machine/exit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ACCESS_WRITE } from '../machine/page-walk.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
 import { type Platform, PORT_COM1 } from '../machine/platform.ts';
+import type { TraceRecord } from '../machine/trace.ts';
 import type { Dispatcher, Processor, Underneath } from '../machine/underneath.ts';
 import { EXIT_REASON, type Vcpu } from '../machine/vcpu.ts';
 import { errnoName } from '../protocol/errno.ts';
@@ -62,6 +63,8 @@ export class Hypervisor implements Underneath, Dispatcher {
   readonly interrupts: PhysicalInterrupts | undefined;
   /** Each domain that ends, once, when none of its vCPUs is on a CPU. */
   readonly ended$: Observable<Domain>;
+  /** The trace, free while nobody subscribes. */
+  readonly trace$: Observable<TraceRecord>;
   /** When `machine.run` is to return: by default once every unpaused domain has ended. */
   finishWhen: () => boolean = () => this.alive === 0;
   /** Running domains, and those of them that are not privileged. */
@@ -93,6 +96,7 @@ export class Hypervisor implements Underneath, Dispatcher {
     this.frames = new FrameTable(machine.memory);
     this.scheduler = new Scheduler(machine, this.clock);
     this.ended$ = this.#ended.asObservable();
+    this.trace$ = new Observable((to) => machine.trace.listen((record) => to.next(record)));
     this.notificationCause = machine.causes.id('notifications');
     this.upcallCause = machine.causes.id('events');
     this.syscallCause = machine.causes.id('system calls');

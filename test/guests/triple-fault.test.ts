@@ -18,7 +18,7 @@ describe('an exception that cannot be delivered', () => {
       k.cpu.lidt(0, 0);
       k.cpu.ud2();
     },
-    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/^triple fault/i) },
+    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/triple fault/) },
   );
 
   guestTest(
@@ -28,7 +28,7 @@ describe('an exception that cannot be delivered', () => {
       k.cpu.setReg(RSP, NOWHERE);
       k.cpu.ud2();
     },
-    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/triple fault/i) },
+    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/triple fault/) },
   );
 
   guestTest(

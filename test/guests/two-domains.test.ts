@@ -38,6 +38,8 @@ describe('two domains', () => {
       const { gref, port } = await offer.take(k);
       const { va, unmap } = k.grants!.map(GRANTER, gref);
       const mine = k.events!.bindInterdomain(GRANTER, port);
+      // Binding raises the port once: events may have been sent before it.
+      await firstValueFrom(k.events!.events(mine));
       for (let i = 1; i <= 200; i++) {
         expect(k.cpu.load32(va)).toBe(i * 2 - 2);
         k.cpu.store32(va, i * 2 - 1);
@@ -73,8 +75,6 @@ describe('two domains', () => {
       const { va } = k.grants!.map(GRANTER, gref, true);
       expect(k.cpu.load32(va)).toBe(7);
       expect(() => k.cpu.store32(va, 8)).toThrow('#PF(3)');
-      const entry = k.cpu.readCr(3);
-      expect(entry).toBeGreaterThan(0);
       done.put(true);
     });
     const third = host.add(async (k) => {

@@ -24,21 +24,15 @@ export const vcpuCases: Cases = (rig) => {
   };
   for (let cmd = 0; cmd < 17; cmd++) {
     rig.call(`command ${cmd} on an absent vcpu`, VCPU, cmd, 2, NOWHERE);
-    // down and NMI of the only running one would be the end; the time area is given, not read, at registration.
-    if (
-      cmd !== abi.VCPUOP_down &&
-      cmd !== abi.VCPUOP_send_nmi &&
-      cmd !== abi.VCPUOP_register_runstate_memory_area
-    )
+    // Down and NMI of the only running one would be the end.
+    if (cmd !== abi.VCPUOP_down && cmd !== abi.VCPUOP_send_nmi)
       rig.call(`command ${cmd}, nowhere`, VCPU, cmd, 0, NOWHERE);
-    if (cmd !== abi.VCPUOP_initialise)
-      rig.call(`command ${cmd} on vcpu 1, nowhere`, VCPU, cmd, 1, NOWHERE);
+    rig.call(`command ${cmd} on vcpu 1, nowhere`, VCPU, cmd, 1, NOWHERE);
   }
   rig.call('is_up of vcpu 9999', VCPU, abi.VCPUOP_is_up, 9999, 0);
   rig.call('is_up of vcpu -1', VCPU, abi.VCPUOP_is_up, 0xffffffffn, 0);
   rig.call('unknown command on an absent vcpu', VCPU, 99, 99, 0);
   rig.call('unknown command', VCPU, 99, 0, 0);
-  rig.call('runstate area nowhere', VCPU, abi.VCPUOP_register_runstate_memory_area, 0, NOWHERE);
 
   rig.call('initialise vcpu 1, in Xen', VCPU, abi.VCPUOP_initialise, 1, OF_XEN);
   const context = rig.page();
@@ -168,7 +162,7 @@ export const schedCases: Cases = (rig) => {
   watchdog('watchdog stop', 1, 0);
   watchdog('watchdog stop again', 1, 0);
   watchdog('watchdog stop second', 2, 0);
-  rig.call('pin_override', SCHED, sched.SCHEDOP_pin_override, rig.pack('i'.toUpperCase(), 0));
+  rig.call('pin_override', SCHED, sched.SCHEDOP_pin_override, rig.pack('I', 0));
   rig.call('shutdown in Xen', SCHED, sched.SCHEDOP_shutdown, OF_XEN);
 
   rig.call('set_timer 1', TIMER, 1);
