@@ -39,16 +39,17 @@ const each = (
 ): ListOp => {
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
-  return (xen, caller, va, count) => {
+  return (xen, caller, list, count) => {
     for (let i = 0; i < count; i++) {
       if ((i & 63) === 63 && xen.checkPreempt(caller)) return 0;
-      if (!xen.copyFromGuest(caller, va + i * size, bytes)) {
-        return xen.refuse(caller, EFAULT, 'the list is not readable', { index: i });
+      const va = list + i * size;
+      if (!xen.copyFromGuest(caller, va, bytes)) {
+        return xen.refuse(caller, EFAULT, 'the list is not readable', { index: i, va });
       }
       act(xen, caller, view);
       settle(xen, caller, 1);
-      if (!xen.copyToGuest(caller, va + i * size, bytes)) {
-        return xen.refuse(caller, EFAULT, 'the list is not writable', { index: i });
+      if (!xen.copyToGuest(caller, va, bytes)) {
+        return xen.refuse(caller, EFAULT, 'the list is not writable', { index: i, va });
       }
     }
     return 0;

@@ -53,8 +53,9 @@ export const mmuUpdate: Handler = (xen, caller) => {
       charged = done;
       if (xen.checkPreempt(caller)) break;
     }
-    if (!xen.copyFromGuest(caller, list + done * MmuUpdate.size, requestBytes)) {
-      result = xen.refuse(caller, EFAULT, 'the request list is not readable', { index: done });
+    const va = list + done * MmuUpdate.size;
+    if (!xen.copyFromGuest(caller, va, requestBytes)) {
+      result = xen.refuse(caller, EFAULT, 'the request list is not readable', { index: done, va });
       break;
     }
     result = apply(xen, caller, tables, pages);

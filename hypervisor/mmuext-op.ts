@@ -52,8 +52,10 @@ export const mmuextOp: Handler = (xen, caller) => {
   let result = 0;
   for (; done < count; done++) {
     if ((done & 63) === 63 && xen.checkPreempt(caller)) break;
-    if (!xen.copyFromGuest(caller, list + done * abi.MmuextOp.size, operationBytes)) {
-      result = xen.refuse(caller, EFAULT, 'the operation list is not readable', { index: done });
+    const va = list + done * abi.MmuextOp.size;
+    if (!xen.copyFromGuest(caller, va, operationBytes)) {
+      const detail = { index: done, va };
+      result = xen.refuse(caller, EFAULT, 'the operation list is not readable', detail);
       break;
     }
     result = perform(xen, caller, pages);

@@ -37,7 +37,7 @@ export const multicall: Handler = (xen, caller) => {
   for (let i = 0; i < count; i++) {
     const at = list + i * MulticallEntry.size;
     if (!xen.copyFromGuest(caller, at, entry)) {
-      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not readable', { index: i });
+      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not readable', { index: i, va: at });
       break;
     }
     for (let a = 0; a < ARGUMENTS.length; a++) {
@@ -53,7 +53,7 @@ export const multicall: Handler = (xen, caller) => {
     resultView.setUint32(0, result, true);
     resultView.setInt32(4, Math.floor(result / 2 ** 32), true);
     if (!xen.copyToGuest(caller, at + RESULT, resultBytes)) {
-      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not writable', { index: i });
+      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not writable', { index: i, va: at });
       break;
     }
     if ((i & 63) === 63 && xen.checkPreempt(caller)) break;

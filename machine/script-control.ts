@@ -9,7 +9,8 @@ import { deliver } from './exceptions.ts';
 import { EXIT_EXCEPTION, VECTOR_PF, vectorName } from './exit.ts';
 import type { Machine } from './machine.ts';
 import { Pcpu } from './pcpu.ts';
-import { PF_FETCH, PF_USER } from './pte.ts';
+import { ACCESS_READ } from './page-walk.ts';
+import { PF_FETCH, PF_PRESENT, PF_USER } from './pte.ts';
 import type { ScriptText } from './script-text.ts';
 import type { Underneath } from './underneath.ts';
 import {
@@ -214,14 +215,21 @@ export class ScriptControl {
   #enter(rip: number, from: number): void {
     const code = this.text.code(rip);
     if (!code) {
-      const user = this.vcpu.cpl === 3 ? PF_USER : 0;
-      this.raiseAtTarget(VECTOR_PF, PF_FETCH | user, rip);
+      this.raiseAtTarget(VECTOR_PF, PF_FETCH | this.#fetchRights(rip), rip);
       return;
     }
     if (this.#live.length >= MAX_DEPTH) {
       this.#stop(`its handlers nest more than ${MAX_DEPTH} deep`);
     }
     this.#activate(code, rip + this.#live.length, from);
+  }
+
+  /** Of a fetch fault's error code: user mode, and whether a page is there (no page of memory has code in it). */
+  #fetchRights(rip: number): number {
+    const { mmu } = this.machine;
+    const mapped = mmu.probe(this.vcpu, rip, ACCESS_READ) >= 0;
+    const present = mapped || (mmu.faultVector === VECTOR_PF && (mmu.faultCode & PF_PRESENT) !== 0);
+    return (this.vcpu.cpl === 3 ? PF_USER : 0) | (present ? PF_PRESENT : 0);
   }
 
   /** Control went where no code is: a fetch fault there. */

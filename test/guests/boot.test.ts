@@ -27,13 +27,13 @@ describe('boot', () => {
       expect(new Set(pfns).size).toBe(pfns.length);
       expect(pfns.length).toBeGreaterThan(700);
     },
-    { then: exactSum },
+    { check: exactSum },
   );
 });
 
 describe('power off', () => {
   guestTest('ends a kernel that asks for it', MODES, async (k) => k.poweroff(), {
-    then: ({ why, console }) => expect({ why, console }).toEqual({ why: undefined, console: '' }),
+    check: ({ why, console }) => expect({ why, console }).toEqual({ why: undefined, console: '' }),
   });
 
   guestTest(
@@ -46,6 +46,6 @@ describe('power off', () => {
         k.earlyWrite('still here');
       }
     },
-    { then: ({ console }) => expect(console).toBe('') },
+    { check: ({ console }) => expect(console).toBe('') },
   );
 });

@@ -15,14 +15,14 @@ const BINARY = Uint8Array.from({ length: 1024 }, (_, i) => i * 5 + (i >> 8));
 
 describe('the console', () => {
   guestTest('takes 64 KiB', MODES, (k) => k.console.write(LARGE), {
-    then: ({ console }) => {
+    check: ({ console }) => {
       expect(LARGE.length).toBe(65536);
       expect(console === LARGE).toBe(true);
     },
   });
 
   guestTest('takes any byte', MODES, (k) => k.console.write(BINARY), {
-    then: ({ bytes }) => expect(bytes).toEqual(BINARY),
+    check: ({ bytes }) => expect(bytes).toEqual(BINARY),
   });
 
   guestTest(
@@ -32,7 +32,7 @@ describe('the console', () => {
       const writes = ['one ', 'zwei ', 'trois ', 'четыре'].map((word) => k.console.write(word));
       await Promise.all(writes);
     },
-    { then: ({ console }) => expect(console).toBe('one zwei trois четыре') },
+    { check: ({ console }) => expect(console).toBe('one zwei trois четыре') },
   );
 
   guestTest(
@@ -44,7 +44,7 @@ describe('the console', () => {
     },
     {
       ends: 'crash',
-      then: ({ console }) => expect(console).toBe('before\npanic: Error: after\n'),
+      check: ({ console }) => expect(console).toBe('before\npanic: Error: after\n'),
     },
   );
 });

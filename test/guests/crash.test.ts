@@ -17,7 +17,7 @@ describe('a kernel', () => {
     },
     {
       ends: 'crash',
-      then: ({ why, console }) => {
+      check: ({ why, console }) => {
         expect(why).toContain('its kernel threw: TypeError: no such thing');
         expect(console).toBe('panic: TypeError: no such thing\n');
       },
@@ -28,19 +28,19 @@ describe('a kernel', () => {
     'that takes an exception nobody handles crashes with vector, code and address',
     MODES,
     async (k) => void k.cpu.load32(0x123450),
-    { ends: 'crash', then: ({ why }) => expect(why).toContain('#PF(0) at 0x0000000000123450') },
+    { ends: 'crash', check: ({ why }) => expect(why).toContain('#PF(0) at 0x0000000000123450') },
   );
 
   guestTest(
     'that meets an undefined instruction crashes with #UD',
     MODES,
     async (k) => k.cpu.ud2(),
-    { ends: 'crash', then: ({ why }) => expect(why).toContain('#UD') },
+    { ends: 'crash', check: ({ why }) => expect(why).toContain('#UD') },
   );
 
   guestTest('that gives up says why', MODES, async (k) => k.crash('on purpose'), {
     ends: 'crash',
-    then: ({ console }) => expect(console).toBe('panic: on purpose\n'),
+    check: ({ console }) => expect(console).toBe('panic: on purpose\n'),
   });
 
   rawTest(
@@ -49,6 +49,6 @@ describe('a kernel', () => {
     async () => {
       throw new RangeError('raw');
     },
-    { ends: 'crash', then: ({ why }) => expect(why).toContain('RangeError: raw') },
+    { ends: 'crash', check: ({ why }) => expect(why).toContain('RangeError: raw') },
   );
 });

@@ -57,7 +57,7 @@ describe('an I/O error of the host', () => {
     },
     {
       disks: () => [new BadStore(pattern(100)), new MemoryStore(pattern(100))],
-      then: ({ console }) => expect(console).toBe('alive\n'),
+      check: ({ console }) => expect(console).toBe('alive\n'),
     },
   );
 
@@ -80,7 +80,7 @@ describe('an I/O error of the host', () => {
     {
       ends: 'crash',
       disks: () => [new BadStore(pattern(100))],
-      then: ({ why }) => expect(why).toMatch(/DiskError: .*: read at sector 40/),
+      check: ({ why }) => expect(why).toMatch(/DiskError: .*: read at sector 40/),
     },
   );
 });

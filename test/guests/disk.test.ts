@@ -64,7 +64,7 @@ describe('a disk', () => {
         written.splice(0, 1, one()[0]!);
         return written;
       },
-      then: () => {
+      check: () => {
         const fresh = pattern(180).map((byte) => byte ^ 0xff);
         const expected = CONTENT.slice();
         expected.set(fresh.subarray(0, 90 * 512), 512);

@@ -10,7 +10,7 @@ import { guestTest, MILLISECOND, MODES } from '../support/guests.ts';
 describe('a guest that waits', () => {
   guestTest('for nothing hangs', MODES, () => new Promise(() => {}), {
     ends: 'hang',
-    then: ({ why }) => expect(why).toContain('nothing can wake it'),
+    check: ({ why }) => expect(why).toContain('nothing can wake it'),
   });
 
   for (const [mode, ends] of [
@@ -28,7 +28,7 @@ describe('a guest that waits', () => {
         });
         await new Promise(() => {});
       },
-      { ends, then: ({ console }) => expect(console).toBe('') },
+      { ends, check: ({ console }) => expect(console).toBe('') },
     );
   }
 });

@@ -5,6 +5,6 @@ import { guestTest, MODES } from '../support/guests.ts';
 describe('reboot', () => {
   guestTest('is an end of its own', MODES, async (k) => k.reboot(), {
     ends: 'reboot',
-    then: ({ why }) => expect(why).toMatch(/reboot/),
+    check: ({ why }) => expect(why).toMatch(/reboot/),
   });
 });

@@ -16,6 +16,6 @@ describe('a guest that returns', () => {
 
   rawTest('without a library dies of HLT in a PV domain', PV, async () => {}, {
     ends: 'crash',
-    then: ({ why }) => expect(why).toMatch(/no handler for #GP/),
+    check: ({ why }) => expect(why).toMatch(/no handler for #GP/),
   });
 });

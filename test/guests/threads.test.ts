@@ -63,7 +63,7 @@ describe('threads', () => {
     },
     {
       ends: 'crash',
-      then: ({ console }) => expect(console).toBe('panic: thread worker: Error: oops\n'),
+      check: ({ console }) => expect(console).toBe('panic: thread worker: Error: oops\n'),
     },
   );
 });

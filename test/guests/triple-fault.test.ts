@@ -18,7 +18,7 @@ describe('an exception that cannot be delivered', () => {
       k.cpu.lidt(0, 0);
       k.cpu.ud2();
     },
-    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/triple fault/) },
+    { ends: 'crash', check: ({ why }) => expect(why).toMatch(/triple fault/) },
   );
 
   guestTest(
@@ -28,7 +28,7 @@ describe('an exception that cannot be delivered', () => {
       k.cpu.setReg(RSP, NOWHERE);
       k.cpu.ud2();
     },
-    { ends: 'crash', then: ({ why }) => expect(why).toMatch(/triple fault/) },
+    { ends: 'crash', check: ({ why }) => expect(why).toMatch(/triple fault/) },
   );
 
   guestTest(
@@ -40,7 +40,7 @@ describe('an exception that cannot be delivered', () => {
     },
     {
       ends: 'crash',
-      then: ({ why }) => {
+      check: ({ why }) => {
         expect(why).toMatch(/its stack cannot take #PF \(error code 0x0, address 0x1234, rip 0x/);
       },
     },
@@ -48,6 +48,6 @@ describe('an exception that cannot be delivered', () => {
 
   rawTest('crashes a PV domain that has no handler for it', PV, async (cpu) => cpu.ud2(), {
     ends: 'crash',
-    then: ({ why }) => expect(why).toContain('it has no handler for #UD'),
+    check: ({ why }) => expect(why).toContain('it has no handler for #UD'),
   });
 });

@@ -106,7 +106,7 @@ const verdictOf = (error: unknown, { outcome }: ModeResult, ends: Outcome): Verd
 export interface GuestTest extends GuestOptions {
   readonly ends?: Outcome;
   /** What must hold of the run besides. */
-  readonly then?: (run: GuestRun) => void;
+  readonly check?: (run: GuestRun) => void;
 }
 
 /** A test of one guest in each of `modes`. */
@@ -114,14 +114,14 @@ export const guestTest = (
   title: string,
   modes: readonly Mode[],
   main: Main,
-  { ends = 'poweroff', then, ...options }: GuestTest = {},
+  { ends = 'poweroff', check, ...options }: GuestTest = {},
 ): void => {
   it.for(modes)(`${title} (%s)`, async (mode, { skip }) => {
     const run = await bootGuest(mode, main, options, ends);
     if (run.verdict === 'skip') skip(run.note);
     if (run.verdict === 'failure') throw run.error;
     if (run.verdict === 'error') expect.fail(`${run.outcome}, not ${ends}: ${run.why}`);
-    then?.(run);
+    check?.(run);
   });
 };
 

@@ -57,12 +57,18 @@ export const eventCases: Cases = (rig) => {
   const send = abi.EVTCHNOP_send;
   op('send unbound', send, 'I', own);
   op('send port 0', send, 'I', 0);
-  op('send closed', send, 'I', 100);
+  op('send closed', send, 'I', 60);
   op('send beyond', send, 'I', 5000);
   op('send way beyond', send, 'I', 0xffffffffn);
   const unmask = abi.EVTCHNOP_unmask;
   op('unmask port 0', unmask, 'I', 0);
-  op('unmask closed', unmask, 'I', 100);
+  op('unmask closed', unmask, 'I', 60);
+  op('send to one that never was', send, 'I', 200);
+  op('unmask one that never was', unmask, 'I', 200);
+  op('close one that never was', abi.EVTCHNOP_close, 'I', 200);
+  status('status of one that never was', DOMID_SELF, 200);
+  op('unmask port 70', unmask, 'I', 70);
+  op('unmask port 120', unmask, 'I', 120);
   op('unmask unbound', unmask, 'I', own);
   op('unmask last', unmask, 'I', 4095);
   op('unmask beyond', unmask, 'I', 4096);
@@ -77,7 +83,7 @@ export const eventCases: Cases = (rig) => {
   op('bind_interdomain domain 0 port 100', inter, 'HII', 0, 100, 0);
   const looped = portOf(op('bind_interdomain self', inter, 'HII', DOMID_SELF, own, 0), 8);
   op('bind_interdomain self again', inter, 'HII', DOMID_SELF, own, 0);
-  op('bind_interdomain closed', inter, 'HII', DOMID_SELF, 100, 0);
+  op('bind_interdomain closed', inter, 'HII', DOMID_SELF, 60, 0);
   status('status interdomain', DOMID_SELF, looped);
   op('send interdomain', send, 'I', looped);
 
@@ -127,13 +133,13 @@ export const eventCases: Cases = (rig) => {
   op('bind_vcpu timer', bind, 'II', timer, 1);
   op('bind_vcpu ipi', bind, 'II', ipi, 1);
   op('bind_vcpu port 0', bind, 'II', 0, 0);
-  op('bind_vcpu closed', bind, 'II', 100, 0);
+  op('bind_vcpu closed', bind, 'II', 60, 0);
   op('bind_vcpu beyond', bind, 'II', 5000, 0);
   op('bind_vcpu to an absent vcpu', bind, 'II', looped, 2);
-  op('bind_vcpu closed to an absent vcpu', bind, 'II', 100, 2);
+  op('bind_vcpu closed to an absent vcpu', bind, 'II', 60, 2);
 
   status('status port 0', DOMID_SELF, 0);
-  status('status closed', DOMID_SELF, 100);
+  status('status closed', DOMID_SELF, 60);
   status('status 3000', DOMID_SELF, 3000);
   status('status 4095', DOMID_SELF, 4095);
   status('status beyond', DOMID_SELF, 4096);
@@ -143,7 +149,7 @@ export const eventCases: Cases = (rig) => {
   status('status by own number', rig.self(), own);
 
   op('set_priority of a two-level port', abi.EVTCHNOP_set_priority, 'II', own, 3);
-  op('set_priority of a closed port', abi.EVTCHNOP_set_priority, 'II', 100, 3);
+  op('set_priority of a closed port', abi.EVTCHNOP_set_priority, 'II', 60, 3);
   op('set_priority beyond', abi.EVTCHNOP_set_priority, 'II', 500000, 3);
   op('expand_array two-level', abi.EVTCHNOP_expand_array, 'Q', rig.mfn(rig.page()));
   op('init_control bad frame', abi.EVTCHNOP_init_control, 'QIIB', 0xffffffffffn, 0, 0, 0);
@@ -152,7 +158,7 @@ export const eventCases: Cases = (rig) => {
 
   const close = abi.EVTCHNOP_close;
   op('close port 0', close, 'I', 0);
-  op('close closed', close, 'I', 100);
+  op('close closed', close, 'I', 60);
   op('close beyond', close, 'I', 5000);
   op('close interdomain', close, 'I', looped);
   op('close it again', close, 'I', looped);

@@ -163,7 +163,7 @@ export const grantMapCases: Cases = (rig) => {
   map('map a read-only grant writable', 9);
   map('map with no flags', 8, 0);
   map('map with only read-only', 8, READONLY);
-  map('map device only', 8, abi.GNTMAP_device_map);
+  const device = map('map device only', 8, abi.GNTMAP_device_map);
   map('map nowhere', 8, HOST, self, NOWHERE);
   map('map not canonical', 8, HOST, self, NOT_CANONICAL);
   map('map in Xen', 8, HOST, self, OF_XEN);
@@ -183,6 +183,7 @@ export const grantMapCases: Cases = (rig) => {
   );
 
   unmap('unmap handle 5000', 5000);
+  unmap('unmap device only', device, 0, rig.pte(rig.mfn(data), 0));
   unmap('unmap handle -1', 0xffffffffn);
   const handle = map('map', 8);
   rig.show('map: flags of the entry', flags(8));

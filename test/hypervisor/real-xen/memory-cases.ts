@@ -27,7 +27,9 @@ export const memoryCases: Cases = (rig) => {
     rig.call(`${name} in Xen`, NR, cmd, OF_XEN);
   }
 
-  const frame = rig.pack('Q', rig.mfn(page));
+  // From here on it has as much memory as it may.
+  rig.quiet(NR, abi.XENMEM_increase_reservation, rig.pack('QQIIH', 0, 100000, 0, 0, DOMID_SELF));
+  const frame = (): V => rig.pack('Q', rig.mfn(page));
   const reserve = (
     name: string,
     cmd: number,
@@ -47,37 +49,36 @@ export const memoryCases: Cases = (rig) => {
     ['populate', POP],
   ] as const;
   for (const [name, cmd] of cmds) {
-    reserve(`${name} nothing`, cmd, frame, 0);
+    reserve(`${name} nothing`, cmd, frame(), 0);
     reserve(`${name} nothing, nowhere`, cmd, NOWHERE, 0);
     reserve(`${name} one, list nowhere`, cmd, NOWHERE, 1);
     reserve(`${name} one, list in Xen`, cmd, OF_XEN, 1);
-    reserve(`${name} of domain 0`, cmd, frame, 1, 0, 0);
-    reserve(`${name} of an absent domain`, cmd, frame, 1, 0, ABSENT);
-    reserve(`${name} order 30`, cmd, frame, 1, 30);
-    reserve(`${name} order 200`, cmd, frame, 1, 200);
+    reserve(`${name} of domain 0`, cmd, frame(), 1, 0, 0);
+    reserve(`${name} of an absent domain`, cmd, frame(), 1, 0, ABSENT);
+    reserve(`${name} order 30`, cmd, frame(), 1, 30);
+    reserve(`${name} order 200`, cmd, frame(), 1, 200);
     reserve(`${name} order 4 beyond the maximum`, cmd, rig.pack('Q', 0xffffff), 1, 4);
-    reserve(`${name} a start beyond the end`, cmd | (5 << 6), frame, 1);
+    reserve(`${name} a start beyond the end`, cmd | (5 << 6), frame(), 1);
     reserve(`${name} a count of 2^60`, cmd, NOWHERE, 1n << 60n);
-    reserve(`${name} all ones`, cmd, frame, 0xffffffffffffffffn);
+    reserve(`${name} all ones`, cmd, frame(), 0xffffffffffffffffn);
   }
-  reserve('increase one at the maximum', INC, frame, 1);
+  reserve('increase one at the maximum', INC, frame(), 1);
   reserve('populate one at the maximum', POP, rig.pack('Q', 5), 1);
   reserve('decrease foreign', DEC, rig.pack('Q', rig.foreign()), 1);
   reserve("decrease Xen's", DEC, rig.pack('Q', rig.xens()), 1);
   reserve('decrease beyond memory', DEC, rig.pack('Q', 0xffffff), 1);
-  reserve('decrease all ones', DEC, rig.pack('Q', 0xffffffffffffffffn), 1);
-  reserve('decrease shared_info', DEC, rig.pack('Q', rig.sharedInfo()), 1);
+  reserve('decrease frame of all ones', DEC, rig.pack('Q', 0xffffffffffffffffn), 1);
 
   const two = rig.page();
   rig.quiet(VA, page, 0, 2);
   reserve('decrease one and a foreign one', DEC, rig.pack('QQ', rig.mfn(page), rig.foreign()), 2);
-  reserve('decrease it again', DEC, frame, 1);
+  reserve('decrease it again', DEC, frame(), 1);
   reserve('populate one', POP, rig.pack('Q', 5), 1, 0, DOMID_SELF);
   reserve('populate one more', POP, rig.pack('Q', 5), 1);
   rig.quiet(VA, two, 0, 2);
   reserve('decrease another', DEC, rig.pack('Q', rig.mfn(two)), 1);
-  reserve('increase one', INC, frame, 1);
-  reserve('increase one more', INC, frame, 1);
+  reserve('increase one', INC, frame(), 1);
+  reserve('increase one more', INC, frame(), 1);
   const mapped = rig.page();
   reserve('decrease a mapped one', DEC, rig.pack('Q', rig.mfn(mapped)), 1);
   reserve('decrease the mapped one again', DEC, rig.pack('Q', rig.mfn(mapped)), 1);
@@ -85,7 +86,7 @@ export const memoryCases: Cases = (rig) => {
   rig.quiet(VA, three, 0, 2);
   reserve('decrease a third', DEC, rig.pack('Q', rig.mfn(three)), 1);
   reserve(
-    'populate for DOMID_SELF with 20 address bits',
+    'populate with 12 address bits',
     POP,
     rig.pack('Q', 5),
     1,

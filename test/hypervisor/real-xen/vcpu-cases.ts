@@ -132,7 +132,9 @@ export const schedCases: Cases = (rig) => {
   poll('poll port 4096', ports, 1, 1);
   rig.store(ports, 4, 4095);
   poll('poll port 4095', ports, 1, 1);
-  rig.store(ports, 4, 100);
+  rig.store(ports, 4, 200);
+  poll('poll a port that never was', ports, 1, 1);
+  rig.store(ports, 4, 60);
   poll('poll closed port', ports, 1, 1);
   rig.store(ports, 4, 0);
   poll('poll port 0', ports, 1, 1);
@@ -154,7 +156,6 @@ export const schedCases: Cases = (rig) => {
   };
   watchdog('watchdog id 5', 5, 10);
   watchdog('watchdog id 1, not there', 1, 10);
-  watchdog('watchdog id 0, no time', 0, 0);
   watchdog('watchdog new', 0, 60);
   watchdog('watchdog again', 1, 60);
   watchdog('watchdog second', 0, 60);
