@@ -102,9 +102,17 @@ export const traceLine = (record: TraceRecord): string => {
   const { time, who, kind, ...details } = record;
   const words = Object.entries(details)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${textOf(value)}`);
+    .map(([name, value]) => `${name}=${ADDRESSES.has(name) ? hexOf(value) : textOf(value)}`);
   return [String(time).padStart(14), who.padEnd(6), kind.padEnd(12), ...words].join(' ').trimEnd();
 };
+
+/** Details that are addresses, shown as the 64 bits they are. */
+const ADDRESSES = new Set(['rip', 'va', 'address', 'gpa']);
+
+const hexOf = (value: unknown): string =>
+  typeof value === 'number'
+    ? `0x${BigInt.asUintN(64, BigInt(Math.trunc(value))).toString(16)}`
+    : textOf(value);
 
 /** One record as JSON; a 64-bit value beyond 2^53 becomes a decimal string. */
 export const traceJson = (record: TraceRecord): string =>

@@ -98,12 +98,12 @@ const callbackOf = (vcpu: XenVcpu, type: number): Callback | undefined => {
 /** @errors -ENOSYS for an unknown type, -EINVAL for an address that is not canonical */
 const register = op(CallbackRegister, (xen, caller, arg) => {
   const callback = callbackOf(caller, arg.type);
-  if (!callback) return xen.refuse(caller, ENOSYS, 'no such callback type', { type: arg.type });
   if (!isCanonical(arg.address)) {
     return xen.refuse(caller, EINVAL, 'a callback is not at a canonical address', {
       type: arg.type,
     });
   }
+  if (!callback) return xen.refuse(caller, ENOSYS, 'no such callback type', { type: arg.type });
 
   callback.address = arg.address;
   callback.maskEvents =

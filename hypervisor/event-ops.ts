@@ -3,7 +3,16 @@
  * which errno wins is the same.
  * @source xen/event_channel.h
  */
-import { EEXIST, EINVAL, ENOENT, ENOSPC, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
+import {
+  EEXIST,
+  EINVAL,
+  ENOENT,
+  ENOSPC,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  ESRCH,
+} from '../protocol/errno.ts';
 import {
   EVTCHNOP_alloc_unbound,
   EVTCHNOP_bind_interdomain,
@@ -12,9 +21,11 @@ import {
   EVTCHNOP_bind_vcpu,
   EVTCHNOP_bind_virq,
   EVTCHNOP_close,
+  EVTCHNOP_expand_array,
   EVTCHNOP_init_control,
   EVTCHNOP_reset,
   EVTCHNOP_send,
+  EVTCHNOP_set_priority,
   EVTCHNOP_status,
   EVTCHNOP_unmask,
   EVTCHNSTAT_closed,
@@ -30,9 +41,11 @@ import {
   EvtchnBindVcpu,
   EvtchnBindVirq,
   EvtchnClose,
+  EvtchnExpandArray,
   EvtchnInitControl,
   EvtchnReset,
   EvtchnSend,
+  EvtchnSetPriority,
   EvtchnStatus,
   EvtchnUnmask,
 } from '../protocol/event-channel.ts';
@@ -51,6 +64,9 @@ import type { Hypervisor } from './hypervisor.ts';
 import { type Handler, op, type SubOp } from './op.ts';
 import { startPeriodic } from './timers.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
+
+/** How many physical interrupts a domain without any can name. */
+export const GUEST_PIRQS = 48;
 
 const PER_VCPU_VIRQS: readonly number[] = [VIRQ_TIMER, VIRQ_DEBUG, VIRQ_XENOPROF, VIRQ_XENPMU];
 
@@ -147,6 +163,8 @@ const bindVirq = op(EvtchnBindVirq, (xen, caller, arg) => {
 /** Bind a physical interrupt line. @errors -EINVAL -EPERM -EEXIST -ENOSPC */
 const bindPirq = op(EvtchnBindPirq, (xen, caller, arg) => {
   const { domain } = caller;
+  if (!domain.privileged && arg.pirq >= GUEST_PIRQS)
+    return xen.refuse(caller, EINVAL, 'no such physical interrupt', { pirq: arg.pirq });
   if (!domain.privileged)
     return xen.refuse(caller, EPERM, 'it owns no physical interrupts', { pirq: arg.pirq });
   if (!xen.interrupts?.exists(arg.pirq)) {
@@ -212,13 +230,13 @@ const send = op(EvtchnSend, (xen, caller, arg) => {
 const status = op(EvtchnStatus, (xen, caller, arg) => {
   const domain = xen.resolve(caller, arg.dom);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.dom });
+  const channel = domain.events.channel(arg.port);
+  if (!channel) return xen.refuse(caller, EINVAL, 'no such port', { port: arg.port });
   if (domain !== caller.domain && !caller.domain.privileged) {
     return xen.refuse(caller, EPERM, "only a privileged domain sees another's ports", {
       dom: arg.dom,
     });
   }
-  const channel = domain.events.channel(arg.port);
-  if (!channel) return xen.refuse(caller, EINVAL, 'no such port', { port: arg.port });
 
   arg.status = channel.state;
   arg.vcpu = VcpuId(channel.vcpu);
@@ -282,6 +300,18 @@ const initControl = op(EvtchnInitControl, (xen, caller, arg) => {
   });
 });
 
+/** @errors -EOPNOTSUPP: there is no FIFO array to expand */
+const expandArray = op(EvtchnExpandArray, (xen, caller) =>
+  xen.refuse(caller, EOPNOTSUPP, 'event channels are two-level here'),
+);
+
+/** Two-level channels have no priorities. @errors -EINVAL for a port that there is none of, -ENOSYS */
+const setPriority = op(EvtchnSetPriority, (xen, caller, arg) =>
+  caller.domain.events.channel(arg.port)
+    ? xen.refuse(caller, ENOSYS, 'two-level channels have no priorities', { port: arg.port })
+    : noPort(xen, caller, arg.port),
+);
+
 const OPS: (SubOp | undefined)[] = [];
 OPS[EVTCHNOP_bind_interdomain] = bindInterdomain;
 OPS[EVTCHNOP_bind_virq] = bindVirq;
@@ -295,6 +325,8 @@ OPS[EVTCHNOP_bind_vcpu] = bindVcpu;
 OPS[EVTCHNOP_unmask] = unmaskOp;
 OPS[EVTCHNOP_reset] = reset;
 OPS[EVTCHNOP_init_control] = initControl;
+OPS[EVTCHNOP_expand_array] = expandArray;
+OPS[EVTCHNOP_set_priority] = setPriority;
 
 /** event_channel_op(cmd, arg). @errors -ENOSYS for an unknown command */
 export const eventChannelOp: Handler = (xen, caller) => {

@@ -21,7 +21,7 @@ import type { XenVcpu } from './xen-vcpu.ts';
 /**
  * Ports come into being in buckets; a port beyond the last bucket is invalid rather than closed.
  */
-const BUCKET = 128;
+const BUCKET = 64;
 const PENDING = SharedInfo.offset.evtchnPending;
 const MASK = SharedInfo.offset.evtchnMask;
 const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;

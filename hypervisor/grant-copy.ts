@@ -30,7 +30,15 @@ export const copyGrant = (xen: Hypervisor, caller: XenVcpu, view: DataView): voi
   const length = view.getUint16(LEN, true);
   const status = length === 0 ? GNTST_okay : copy(xen, caller, view, length);
   view.setInt16(STATUS, status, true);
-  if (status !== GNTST_okay) refuseGrant(xen, caller, 'copy', status);
+  if (status !== GNTST_okay) {
+    refuseGrant(xen, caller, 'copy', status, {
+      ...{
+        from: view.getUint32(SOURCE + PLACE, true),
+        fromDomid: view.getUint16(SOURCE + DOMID, true),
+      },
+      ...{ to: view.getUint32(DEST + PLACE, true), toDomid: view.getUint16(DEST + DOMID, true) },
+    });
+  }
 };
 
 /**
@@ -43,12 +51,12 @@ const copy = (xen: Hypervisor, caller: XenVcpu, view: DataView, length: number):
   const toRef = (flags & GNTCOPY_dest_gref) !== 0;
   const fromDomid = view.getUint16(SOURCE + DOMID, true);
   const toDomid = view.getUint16(DEST + DOMID, true);
-  if (fromDomid !== DOMID_SELF && !fromRef) return GNTST_permission_denied;
   const source = xen.resolve(caller, fromDomid);
   if (!source) return GNTST_bad_domain;
-  if (toDomid !== DOMID_SELF && !toRef) return GNTST_permission_denied;
+  if (fromDomid !== DOMID_SELF && !fromRef) return GNTST_permission_denied;
   const dest = xen.resolve(caller, toDomid);
   if (!dest) return GNTST_bad_domain;
+  if (toDomid !== DOMID_SELF && !toRef) return GNTST_permission_denied;
   const from = frameAt(caller, source, view, SOURCE + PLACE, fromRef, true);
   if (from < 0) return from;
   const to = frameAt(caller, dest, view, DEST + PLACE, toRef, false);

@@ -28,24 +28,33 @@ const UNSUPPORTED = abi.GNTMAP_device_map | abi.GNTMAP_contains_pte;
 export const mapGrantRef = (xen: Hypervisor, caller: XenVcpu, view: DataView): void => {
   const status = map(xen, caller, view);
   view.setInt16(MAP.status, status, true);
-  if (status !== abi.GNTST_okay) refuseGrant(xen, caller, 'map', status);
+  if (status !== abi.GNTST_okay) {
+    const domid = view.getUint16(MAP.dom, true);
+    const ref = view.getUint32(MAP.ref, true);
+    refuseGrant(xen, caller, 'map', status, { domid, ref, va: signed(view, MAP.hostAddr) });
+  }
 };
 
 /** Unmap one: `view` holds a private copy of gnttab_unmap_grant_ref. */
 export const unmapGrantRef = (xen: Hypervisor, caller: XenVcpu, view: DataView): void => {
   const status = unmap(xen, caller, view);
   view.setInt16(UNMAP.status, status, true);
-  if (status !== abi.GNTST_okay) refuseGrant(xen, caller, 'unmap', status);
+  if (status !== abi.GNTST_okay) {
+    const handle = view.getUint32(UNMAP.handle, true);
+    refuseGrant(xen, caller, 'unmap', status, { handle, va: signed(view, UNMAP.hostAddr) });
+  }
 };
 
-/** A refusal that the guest finds in a status field, for the trace. */
+/** A refusal that the guest finds in a status field, for the trace, with the operands that were refused. */
 export const refuseGrant = (
   xen: Hypervisor,
   caller: XenVcpu,
   what: string,
   status: number,
+  operands: Record<string, number>,
 ): void => {
-  xen.refuse(caller, 0, `grant ${what}: ${abi.grantStatusName(status)}`, { status });
+  const detail = { status, ...operands };
+  xen.refuse(caller, 0, `grant ${what}: ${abi.grantStatusName(status)}`, detail);
 };
 
 /** @errors GNTST_bad_gntref, _bad_domain, _no_space, _general_error, _bad_page */

@@ -10,6 +10,7 @@ import type { Domain } from './domain.ts';
 import { copyGrant } from './grant-copy.ts';
 import { mapGrantRef, refuseGrant, unmapGrantRef } from './grant-map.ts';
 import { MAX_GRANT_FRAMES } from './grants.ts';
+import { guestRange } from './guest-range.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { settle } from './mmu-update.ts';
 import { type Handler, op, type SubOp } from './op.ts';
@@ -95,9 +96,15 @@ const setUp = (
   return abi.GNTST_okay;
 };
 
+/** @errors -EFAULT for a list that cannot be the guest's; what else is wrong is a status */
 const setupTable = op(abi.GnttabSetupTable, (xen, caller, arg) => {
+  if (!guestRange(arg.frameList, 8))
+    return xen.refuse(caller, EFAULT, 'the frame list is not in the guest', { va: arg.frameList });
   arg.status = setUp(xen, caller, arg);
-  if (arg.status !== abi.GNTST_okay) refuseGrant(xen, caller, 'setup_table', arg.status);
+  if (arg.status !== abi.GNTST_okay) {
+    const { dom: domid, nrFrames, frameList: va } = arg;
+    refuseGrant(xen, caller, 'setup_table', arg.status, { domid, nrFrames, va });
+  }
   return 0;
 });
 
@@ -106,7 +113,7 @@ const querySize = op(abi.GnttabQuerySize, (xen, caller, arg) => {
   const domain = subject(xen, caller, arg.dom);
   if (typeof domain === 'number') {
     arg.status = domain;
-    refuseGrant(xen, caller, 'query_size', domain);
+    refuseGrant(xen, caller, 'query_size', domain, { domid: arg.dom });
     return 0;
   }
   arg.nrFrames = domain.grants.shared.length;

@@ -282,12 +282,13 @@ export class Hypervisor implements Underneath, Dispatcher {
     if (trace.on) {
       const time = caller.arch.pcpu.now;
       trace.emit({
-        ...detail,
         time,
         who: caller.name,
         kind: 'refuse',
-        errno: errnoName(errno),
+        // A grant status is refused in band, with no errno.
+        ...(errno === 0 ? {} : { errno: errnoName(errno) }),
         rule,
+        ...detail,
       });
     }
     return -errno;

@@ -4,7 +4,6 @@
  * extent it was to start at.
  * @source xen/memory.h:44 (xen_memory_reservation)
  */
-import { EPERM } from '../protocol/errno.ts';
 import { u64n } from '../protocol/layout.ts';
 import { XenMemoryReservation } from '../protocol/memory.ts';
 import type { Domain } from './domain.ts';
@@ -17,6 +16,10 @@ import type { XenVcpu } from './xen-vcpu.ts';
  */
 const MAX_GIVE_ORDER = 0;
 const MAX_TAKE_ORDER = 9;
+/** More extents than this could not be gone on with: their number shares a register with the command. */
+const MAX_EXTENTS = 2 ** 58 - 1;
+/** Part of `mem_flags`: frames must lie below this power of two. */
+const ADDRESS_BITS = 0xff;
 
 const reservation = new Uint8Array(XenMemoryReservation.size);
 const reservationView = new DataView(reservation.buffer);
@@ -35,19 +38,20 @@ type Extent = (
   order: number,
 ) => boolean;
 
-/** @errors -EPERM for another domain's reservation */
 const change =
   (maxOrder: number, extent: Extent) =>
   (xen: Hypervisor, caller: XenVcpu, va: number, start: number): number => {
     if (!xen.copyFromGuest(caller, va, reservation)) return start;
-    const { domid, nrExtents, extentOrder, extentStart } =
+    const { domid, nrExtents, extentOrder, extentStart, memFlags } =
       XenMemoryReservation.get(reservationView);
     const domain = xen.resolve(caller, domid);
     if (!domain) return start;
     if (domain !== caller.domain && !caller.domain.privileged) {
-      return xen.refuse(caller, EPERM, 'the reservation of another domain', { domid });
+      xen.refuse(caller, 0, 'the reservation of another domain', { domid });
+      return start;
     }
-    if (extentOrder > maxOrder) return start;
+    const bits = memFlags & ADDRESS_BITS;
+    if (extentOrder > maxOrder || nrExtents > MAX_EXTENTS || (bits > 0 && bits <= 12)) return start;
 
     let done = start;
     for (; done < nrExtents; done++) {

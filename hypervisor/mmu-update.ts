@@ -5,7 +5,9 @@
  */
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
 import {
+  DOMID_IO,
   DOMID_SELF,
+  DOMID_XEN,
   MMU_MACHPHYS_UPDATE,
   MMU_NORMAL_PT_UPDATE,
   MMU_PT_UPDATE_NO_TRANSLATE,
@@ -37,9 +39,10 @@ export const mmuUpdate: Handler = (xen, caller) => {
   const tables = foreign >>> 16 === 0 ? caller.domain : xen.domain((foreign >>> 16) - 1);
   if (!tables) return xen.refuse(caller, ESRCH, 'no such domain', { domid: (foreign >>> 16) - 1 });
   const pages = pageOwner(xen, caller, foreign & 0xffff);
-  if (typeof pages === 'number') return pages;
+  if (typeof pages === 'number') return reportDone(xen, caller, caller.arg(2), 0, pages);
   if (tables !== caller.domain && !caller.domain.privileged) {
-    return xen.refuse(caller, EPERM, 'the tables of another domain', { domid: tables.id });
+    const errno = xen.refuse(caller, EPERM, 'the tables of another domain', { domid: tables.id });
+    return reportDone(xen, caller, caller.arg(2), 0, errno);
   }
 
   const { frames } = xen;
@@ -81,7 +84,11 @@ export const reportDone = (
 
 /** Whose frames a request is about, or the errno. @errors -ESRCH -EPERM */
 export const pageOwner = (xen: Hypervisor, caller: XenVcpu, domid: number): Domain | number => {
-  if (domid === DOMID_SELF || domid === caller.domain.id) return caller.domain;
+  if (domid === DOMID_SELF) return caller.domain;
+  if (domid === caller.domain.id)
+    return xen.refuse(caller, ESRCH, 'its own number does not name itself', { domid });
+  if ((domid === DOMID_IO || domid === DOMID_XEN) && !caller.domain.privileged)
+    return xen.refuse(caller, EPERM, 'frames of no domain', { domid });
   const domain = xen.domain(domid);
   if (!domain) return xen.refuse(caller, ESRCH, 'no such domain', { domid });
   if (!caller.domain.privileged)

@@ -8,6 +8,7 @@ import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../protocol/e
 import * as abi from '../protocol/xen.ts';
 import { newBaseptr, newUserBaseptr } from './base-pointer.ts';
 import type { Domain } from './domain.ts';
+import { guestRange } from './guest-range.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { pageOwner, reportDone, settle } from './mmu-update.ts';
 import type { Handler } from './op.ts';
@@ -151,11 +152,13 @@ const invlpgHere: Operation = (xen, caller) => {
   return 0;
 };
 
-/** Caches are not modelled; who may flush them is. @errors -EACCES without hardware */
-const flushCache: Operation = (xen, caller) =>
-  caller.domain.privileged
-    ? 0
-    : xen.refuse(caller, EACCES, 'cache flush by a domain without hardware');
+/** Caches are not modelled; who may flush them is. @errors `errno` without hardware */
+const flushCache =
+  (errno: number): Operation =>
+  (xen, caller) =>
+    caller.domain.privileged
+      ? 0
+      : xen.refuse(caller, errno, 'cache flush by a domain without hardware');
 
 /**
  * An LDT is checked and otherwise of no effect: selectors are not looked up in memory. @errors
@@ -164,7 +167,9 @@ const flushCache: Operation = (xen, caller) =>
 const setLdt: Operation = (xen, caller) => {
   const va = addressAt(ARG1);
   const entries = operation[ARG2]!;
-  const bad = entries > MAX_LDT_ENTRIES || (entries > 0 && ((va & 4095) !== 0 || !isCanonical(va)));
+  const bad =
+    entries > MAX_LDT_ENTRIES ||
+    (entries > 0 && ((va & 4095) !== 0 || !guestRange(va, entries * 8)));
   return bad ? xen.refuse(caller, EINVAL, 'bad address or size of the LDT', { va, entries }) : 0;
 };
 
@@ -221,8 +226,8 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map([
   [abi.MMUEXT_INVLPG_MULTI, multi(true)],
   [abi.MMUEXT_TLB_FLUSH_ALL, flushAll],
   [abi.MMUEXT_INVLPG_ALL, invlpgAll],
-  [abi.MMUEXT_FLUSH_CACHE, flushCache],
-  [abi.MMUEXT_FLUSH_CACHE_GLOBAL, flushCache],
+  [abi.MMUEXT_FLUSH_CACHE, flushCache(EACCES)],
+  [abi.MMUEXT_FLUSH_CACHE_GLOBAL, flushCache(EINVAL)],
   [abi.MMUEXT_SET_LDT, setLdt],
   [abi.MMUEXT_CLEAR_PAGE, writeFrame(false)],
   [abi.MMUEXT_COPY_PAGE, writeFrame(true)],

@@ -14,6 +14,8 @@ import type { Handler } from './op.ts';
 const ARGUMENTS = [RDI, RSI, RDX, R10, R8, R9] as const;
 const ARGS = MulticallEntry.offset.args;
 const RESULT = MulticallEntry.offset.result;
+/** Stands for a number that does not fit into 32 bits, of which there is no call. */
+const NO_NUMBER = 0xffffffff;
 const entry = new Uint8Array(MulticallEntry.size);
 const view = new DataView(entry.buffer);
 const resultBytes = new Uint8Array(8);
@@ -37,13 +39,16 @@ export const multicall: Handler = (xen, caller) => {
   for (let i = 0; i < count; i++) {
     const at = list + i * MulticallEntry.size;
     if (!xen.copyFromGuest(caller, at, entry)) {
-      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not readable', { index: i, va: at });
+      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not readable', {
+        index: i,
+        va: at,
+      });
       break;
     }
     for (let a = 0; a < ARGUMENTS.length; a++) {
       caller.setArg(a, view.getUint32(ARGS + a * 8, true), view.getUint32(ARGS + a * 8 + 4, true));
     }
-    const number = view.getUint32(0, true);
+    const number = view.getUint32(4, true) === 0 ? view.getUint32(0, true) : NO_NUMBER;
     const result =
       number === __HYPERVISOR_multicall
         ? xen.refuse(caller, EINVAL, 'a multicall inside a multicall', { index: i })
@@ -53,7 +58,10 @@ export const multicall: Handler = (xen, caller) => {
     resultView.setUint32(0, result, true);
     resultView.setInt32(4, Math.floor(result / 2 ** 32), true);
     if (!xen.copyToGuest(caller, at + RESULT, resultBytes)) {
-      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not writable', { index: i, va: at });
+      failed = xen.refuse(caller, EFAULT, 'a multicall entry is not writable', {
+        index: i,
+        va: at,
+      });
       break;
     }
     if ((i & 63) === 63 && xen.checkPreempt(caller)) break;

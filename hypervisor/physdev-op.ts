@@ -20,6 +20,8 @@ import {
   PhysdevUnmapPirq,
   XENIRQSTAT_needs_eoi,
 } from '../protocol/physdev.ts';
+import { GUEST_PIRQS } from './event-ops.ts';
+import { guestRange } from './guest-range.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { type Handler, op, type SubOp } from './op.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
@@ -39,10 +41,12 @@ const setIopl = op(PhysdevSetIopl, (xen, caller, arg) => {
   return 0;
 });
 
-/** @errors -EINVAL for more than 65,536 ports */
+/** @errors -EINVAL for more than 65,536 ports, or an address that cannot be the guest's */
 const setIobitmap = op(PhysdevSetIobitmap, (xen, caller, arg) => {
-  if (arg.nrPorts > 65536)
-    return xen.refuse(caller, EINVAL, 'more ports than there are', { nr: arg.nrPorts });
+  if (arg.nrPorts > 65536 || (arg.bitmap !== 0 && !guestRange(arg.bitmap, 1)))
+    return xen.refuse(caller, EINVAL, 'more ports than there are, or no bitmap of the guest', {
+      nr: arg.nrPorts,
+    });
 
   caller.ioBitmap = arg.bitmap;
   caller.ioBitmapPorts = arg.nrPorts;
@@ -59,8 +63,8 @@ const eoi = op(PhysdevEoi, (xen, caller, arg) => {
 
 /** @errors -EINVAL */
 const irqStatusQuery = op(PhysdevIrqStatusQuery, (xen, caller, arg) => {
-  if (!caller.domain.privileged || !xen.interrupts?.exists(arg.irq))
-    return noPirq(xen, caller, arg.irq);
+  const exists = caller.domain.privileged ? xen.interrupts?.exists(arg.irq) : arg.irq < GUEST_PIRQS;
+  if (!exists) return noPirq(xen, caller, arg.irq);
 
   arg.flags = XENIRQSTAT_needs_eoi;
   return 0;
@@ -82,8 +86,10 @@ const mapPirq = op(PhysdevMapPirq, (xen, caller, arg) => {
   return 0;
 });
 
-/** @errors -EPERM -EINVAL */
+/** @errors -ESRCH -EPERM -EINVAL */
 const unmapPirq = op(PhysdevUnmapPirq, (xen, caller, arg) => {
+  if (!xen.resolve(caller, arg.domid))
+    return xen.refuse(caller, ESRCH, 'no such domain', { dom: arg.domid });
   if (!caller.domain.privileged) return xen.refuse(caller, EPERM, 'it owns no physical interrupts');
   if (!xen.interrupts?.exists(arg.pirq)) return noPirq(xen, caller, arg.pirq);
   return 0;

@@ -4,6 +4,7 @@
  * @source xen/sched.h
  */
 import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../protocol/errno.ts';
+import { EVTCHNSTAT_closed } from '../protocol/event-channel.ts';
 import {
   SCHEDOP_block,
   SCHEDOP_poll,
@@ -50,16 +51,17 @@ const poll = op(SchedPoll, (xen, caller, arg) => {
   if (arg.nrPorts > 0 && !xen.copyFromGuest(caller, arg.ports, list)) {
     return xen.refuse(caller, EFAULT, 'the port list is not readable', { va: arg.ports });
   }
+  const { u8 } = xen.machine.memory;
+  if (u8[caller.info] !== 0 && u8[caller.info + UPCALL_MASK] === 0) return 0;
   const ports: number[] = [];
   for (let i = 0; i < arg.nrPorts; i++) {
     const port = portView.getUint32(i * 4, true);
-    if (!events.channel(port)) return xen.refuse(caller, EINVAL, 'no such port', { port });
+    const state = events.channel(port)?.state ?? EVTCHNSTAT_closed;
+    if (state === EVTCHNSTAT_closed) return xen.refuse(caller, EINVAL, 'no such port', { port });
+    if (events.isPending(port)) return 0;
     ports.push(port);
   }
 
-  const { u8 } = xen.machine.memory;
-  if (u8[caller.info] !== 0 && u8[caller.info + UPCALL_MASK] === 0) return 0;
-  for (const port of ports) if (events.isPending(port)) return 0;
   const deadline = xen.clock.cycles(arg.timeout);
   if (arg.timeout !== 0 && deadline <= caller.arch.pcpu.now) return 0;
   caller.state = 'blocked';

@@ -5,19 +5,18 @@
  */
 import { isCanonical } from '../machine/pte.ts';
 import { DR0, FS_BASE, GS_BASE, KERNEL_GS_BASE } from '../machine/vcpu.ts';
-import { EFAULT, EINVAL, EPERM } from '../protocol/errno.ts';
+import { EFAULT, EINVAL, ENODEV, EPERM } from '../protocol/errno.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import {
   FIRST_RESERVED_GDT_ENTRY,
-  HYPERVISOR_VIRT_END,
-  HYPERVISOR_VIRT_START,
   SEGBASE_FS,
   SEGBASE_GS_KERNEL,
   SEGBASE_GS_USER,
   SEGBASE_GS_USER_SEL,
 } from '../protocol/xen.ts';
 import { setGdtFrames } from './base-pointer.ts';
-import { sanitizeDescriptor } from './descriptors.ts';
+import { descriptorLo, sanitizeDescriptor } from './descriptors.ts';
+import { guestRange } from './guest-range.ts';
 import type { Handler } from './op.ts';
 import { TYPE_SEG_DESC, TYPE_WRITABLE } from './page-types.ts';
 
@@ -61,12 +60,12 @@ export const updateDescriptor: Handler = (xen, caller) => {
   if (frames.typeCount[mfn] !== 0 && type !== TYPE_SEG_DESC && type !== TYPE_WRITABLE) {
     return xen.refuse(caller, EINVAL, 'the frame is a page table', { mfn });
   }
-  const hi = sanitizeDescriptor(caller.argHi(1));
+  const hi = sanitizeDescriptor(caller.argHi(1), caller.argLo(1));
   if (hi < 0) return xen.refuse(caller, EINVAL, 'the descriptor would give privilege', { address });
 
   const word = (machine.memory.frameAt(mfn) + (address & (PAGE_SIZE - 1))) >>> 2;
   frames.markUsed(mfn);
-  machine.memory.u32[word] = caller.argLo(1);
+  machine.memory.u32[word] = descriptorLo(caller.argLo(1), hi);
   machine.memory.u32[word + 1] = hi;
   return 0;
 };
@@ -77,30 +76,44 @@ export const fpuTaskswitch: Handler = (_xen, caller) => {
   return 0;
 };
 
+/** Bits of DR6 and DR7 that read as one, those that can be set, and DR7.GD. */
+const DR6_ONES = 0xffff0ff0;
+const DR6_BITS = 0xe00f;
+const DR7_ONES = 0x400;
+const DR7_ZEROS = 0xd800;
+const DR7_GD = 0x2000;
+
+/** DR4 and DR5 are other names of DR6 and DR7 as long as CR4.DE is clear, which it is. */
+const debugRegister = (reg: number): number => (reg === 4 || reg === 5 ? reg + 2 : reg);
+
 /**
- * set_debugreg(reg, value). @errors -EINVAL for a register that is not there, -EPERM for an address
- * of Xen's or none
+ * set_debugreg(reg, value). @errors -ENODEV for a register that is not there, -EPERM for an address
+ * of Xen's or none and for DR7.GD, -EINVAL for reserved bits
  */
 export const setDebugreg: Handler = (xen, caller) => {
-  const reg = caller.argLo(0);
   const value = caller.arg(1);
-  if (reg > 7 || reg === 4 || reg === 5)
-    return xen.refuse(caller, EINVAL, 'no such debug register', { reg });
-  const xens = value >= HYPERVISOR_VIRT_START && value < HYPERVISOR_VIRT_END;
-  if (reg < 4 && (!isCanonical(value) || xens)) {
+  if (caller.argHi(0) !== 0 || caller.argLo(0) > 7)
+    return xen.refuse(caller, ENODEV, 'no such debug register', { reg: caller.argLo(0) });
+  const reg = debugRegister(caller.argLo(0));
+  if (reg < 4 && !guestRange(value, 1))
     return xen.refuse(caller, EPERM, 'a breakpoint outside the guest', { reg, value });
-  }
+  if (reg >= 6 && caller.argHi(1) !== 0)
+    return xen.refuse(caller, EINVAL, 'reserved bits of a debug register', { reg, value });
+  if (reg === 7 && (value & DR7_GD) !== 0)
+    return xen.refuse(caller, EPERM, 'the debug registers are Xen’s to guard', { value });
 
   caller.arch.set(DR0 + reg * 8, value);
   return 0;
 };
 
-/** get_debugreg(reg). @errors -EINVAL */
+/** get_debugreg(reg). @errors -ENODEV */
 export const getDebugreg: Handler = (xen, caller) => {
-  const reg = caller.argLo(0);
-  if (reg > 7 || reg === 4 || reg === 5)
-    return xen.refuse(caller, EINVAL, 'no such debug register', { reg });
-  return caller.arch.get(DR0 + reg * 8);
+  if (caller.argHi(0) !== 0 || caller.argLo(0) > 7)
+    return xen.refuse(caller, ENODEV, 'no such debug register', { reg: caller.argLo(0) });
+  const reg = debugRegister(caller.argLo(0));
+  const value = caller.arch.get(DR0 + reg * 8);
+  if (reg === 6) return ((value & DR6_BITS) | DR6_ONES) >>> 0;
+  return reg === 7 ? ((value & ~DR7_ZEROS) | DR7_ONES) >>> 0 : value;
 };
 
 /**

@@ -47,14 +47,14 @@ import type { XenVcpu } from './xen-vcpu.ts';
 /** VM and IOPL: never a guest's to set. */
 const DROPPED_FLAGS = 0x20000 | 0x3000;
 
-/** @errors -EEXIST when done before, -EFAULT, -EINVAL, and of the page tables' types */
+/** @errors -EFAULT, -EEXIST when done before, -EINVAL, and of the page tables' types */
 export const initialise = (xen: Hypervisor, caller: XenVcpu, vcpu: XenVcpu, va: number): number => {
-  if (vcpu.initialised)
-    return xen.refuse(caller, EEXIST, 'the vCPU is initialised already', { vcpu: vcpu.id });
   const bytes = new Uint8Array(VcpuGuestContext.size);
   if (!xen.copyFromGuest(caller, va, bytes)) {
     return xen.refuse(caller, EFAULT, 'vcpu_guest_context is not readable', { va });
   }
+  if (vcpu.initialised)
+    return xen.refuse(caller, EEXIST, 'the vCPU is initialised already', { vcpu: vcpu.id });
   const context = VcpuGuestContext.get(new DataView(bytes.buffer));
   const { userRegs } = context;
   const addresses = [

@@ -2,12 +2,11 @@
  * vcpu_op: bringing vCPUs up and down, their timers, and where they want their information.
  * @source xen/vcpu.h
  */
-import { EACCES, EBUSY, EFAULT, EINVAL, ENOENT, ENOSYS, ENXIO, ETIME } from '../protocol/errno.ts';
+import { EFAULT, EINVAL, ENOENT, ENOSYS, ENXIO } from '../protocol/errno.ts';
 import type { AnyStruct, TypeOf } from '../protocol/layout.ts';
 import { SHUTDOWN_poweroff } from '../protocol/sched.ts';
 import { VcpuInfo, VcpuTimeInfo } from '../protocol/shared-info.ts';
 import {
-  VCPU_SSHOTTMR_future,
   VCPUOP_down,
   VCPUOP_get_physid,
   VCPUOP_get_runstate_info,
@@ -30,6 +29,7 @@ import {
   VcpuSetSingleshotTimer,
 } from '../protocol/vcpu.ts';
 import { kick } from './events.ts';
+import { guestRange } from './guest-range.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { shutdown } from './lifecycle.ts';
 import type { Handler } from './op.ts';
@@ -42,8 +42,8 @@ import type { XenVcpu } from './xen-vcpu.ts';
 type VcpuOp = (xen: Hypervisor, caller: XenVcpu, vcpu: XenVcpu, va: number) => number;
 
 const MIN_PERIOD_NS = 1_000_000;
-const MAX_PERIOD_NS = 2 ** 50;
-const OWN = 'only a vCPU itself does this';
+/** Xen's own limit is 2^62 - 1, the sense of which is that sums do not overflow. */
+const MAX_PERIOD_NS = 2 ** 62 - 1024;
 
 /** As `op`, for an argument of a call that names a vCPU. @errors -EFAULT */
 const withArgument = <S extends AnyStruct>(
@@ -64,6 +64,14 @@ const withArgument = <S extends AnyStruct>(
     return xen.refuse(caller, EFAULT, `${struct.name} is not writable`, { va });
   };
 };
+
+/** An operation that a vCPU does only to itself. @errors -EINVAL */
+const ofItself =
+  (act: VcpuOp): VcpuOp =>
+  (xen, caller, vcpu, va) =>
+    caller === vcpu
+      ? act(xen, caller, vcpu, va)
+      : xen.refuse(caller, EINVAL, 'only a vCPU itself does this', { vcpu: vcpu.id });
 
 /** Start an initialised vCPU. @errors -EINVAL */
 const up: VcpuOp = (xen, caller, vcpu) => {
@@ -94,18 +102,27 @@ const getRunstate = withArgument(VcpuRunstateInfo, (xen, _caller, vcpu, arg) => 
   return 0;
 });
 
-const registerRunstate = withArgument(VcpuRegisterRunstateMemoryArea, (xen, _caller, vcpu, arg) => {
+const registerRunstate = withArgument(VcpuRegisterRunstateMemoryArea, (xen, caller, vcpu, arg) => {
+  if (!guestRange(arg.addr, VcpuRunstateInfo.size))
+    return xen.refuse(caller, EFAULT, 'the runstate area is not in the guest', { va: arg.addr });
+
   vcpu.runstateArea = arg.addr;
   if (vcpu.cpu) writeRunstate(xen, vcpu);
   return 0;
 });
 
-/** The clock never changes its rate here, so one copy lasts. @errors -EFAULT */
+/**
+ * The clock never changes its rate here, so one copy lasts; an area that is not mapped just gets
+ * none. @errors -EFAULT for an address that cannot be the guest's
+ */
 const registerTime = withArgument(VcpuRegisterTimeMemoryArea, (xen, caller, vcpu, arg) => {
+  if (!guestRange(arg.addr, VcpuTimeInfo.size))
+    return xen.refuse(caller, EFAULT, 'the time area is not in the guest', { va: arg.addr });
+
   const { u8 } = xen.machine.memory;
   const time = vcpu.info + VcpuInfo.offset.time;
-  if (xen.copyToGuest(caller, arg.addr, u8.subarray(time, time + VcpuTimeInfo.size))) return 0;
-  return xen.refuse(caller, EFAULT, 'the time area is not writable', { va: arg.addr });
+  xen.copyToGuest(caller, arg.addr, u8.subarray(time, time + VcpuTimeInfo.size));
+  return 0;
 });
 
 /** @errors -EINVAL for a period below 1 ms or beyond all sense */
@@ -127,26 +144,21 @@ const stopPeriodicOp: VcpuOp = (xen, _caller, vcpu) => {
   return 0;
 };
 
-/** @errors -EINVAL for another vCPU, -ETIME for a time past that was asked to lie ahead */
-const setSingleshotOp = withArgument(VcpuSetSingleshotTimer, (xen, caller, vcpu, arg) => {
-  if (caller !== vcpu) return xen.refuse(caller, EINVAL, OWN, { vcpu: vcpu.id });
-  const past = arg.timeoutAbsNs < xen.clock.nanos(xen.now);
-  if (past && arg.flags & VCPU_SSHOTTMR_future) {
-    return xen.refuse(caller, ETIME, 'the time has passed', { ns: arg.timeoutAbsNs });
-  }
+/** The flag VCPU_SSHOTTMR_future changes nothing any more: a time past rings at once. */
+const setSingleshotOp = ofItself(
+  withArgument(VcpuSetSingleshotTimer, (xen, _caller, vcpu, arg) => {
+    setSingleshot(xen, vcpu, arg.timeoutAbsNs);
+    return 0;
+  }),
+);
 
-  setSingleshot(xen, vcpu, arg.timeoutAbsNs);
+const stopSingleshotOp = ofItself((xen, _caller, vcpu) => {
+  stopSingleshot(xen, vcpu);
   return 0;
 });
 
-const stopSingleshotOp: VcpuOp = (xen, caller, vcpu) => {
-  if (caller !== vcpu) return xen.refuse(caller, EINVAL, OWN, { vcpu: vcpu.id });
-  stopSingleshot(xen, vcpu);
-  return 0;
-};
-
 /**
- * Move the vCPU's vcpu_info to a frame of the guest's choice. @errors -ENXIO -EBUSY -EINVAL -EACCES
+ * Move the vCPU's vcpu_info to a frame of the guest's choice. @errors -ENXIO -EINVAL
  */
 const registerInfo = withArgument(VcpuRegisterVcpuInfo, (xen, caller, vcpu, arg) => {
   if (arg.offset > 4096 - VcpuInfo.size || (arg.offset & 7) !== 0) {
@@ -155,12 +167,12 @@ const registerInfo = withArgument(VcpuRegisterVcpuInfo, (xen, caller, vcpu, arg)
     });
   }
   if (vcpu.infoRegistered)
-    return xen.refuse(caller, EBUSY, 'it was registered already', { vcpu: vcpu.id });
+    return xen.refuse(caller, EINVAL, 'it was registered already', { vcpu: vcpu.id });
   if (vcpu !== caller && vcpu.state !== 'offline') {
     return xen.refuse(caller, EINVAL, 'only of itself or of an offline vCPU', { vcpu: vcpu.id });
   }
   const mfn = xen.holdWritable(vcpu.domain, arg.mfn);
-  if (mfn < 0) return xen.refuse(caller, EACCES, 'the frame cannot be written', { mfn: arg.mfn });
+  if (mfn < 0) return xen.refuse(caller, EINVAL, 'the frame cannot be written', { mfn: arg.mfn });
 
   const { u8, u32 } = xen.machine.memory;
   const to = xen.machine.memory.frameAt(mfn) + arg.offset;
@@ -178,13 +190,16 @@ const registerInfo = withArgument(VcpuRegisterVcpuInfo, (xen, caller, vcpu, arg)
 });
 
 /** Which CPU it is on, for the domain that may know. @errors -EINVAL */
-const getPhysid = withArgument(VcpuGetPhysid, (xen, caller, vcpu, arg) => {
-  if (!caller.domain.privileged) return xen.refuse(caller, EINVAL, 'its vCPUs are not pinned');
-
+const readPhysid = withArgument(VcpuGetPhysid, (_xen, _caller, vcpu, arg) => {
   const { index } = vcpu.arch.pcpu;
   arg.physId = index * 2 ** 32 + index;
   return 0;
 });
+
+const getPhysid: VcpuOp = (xen, caller, vcpu, va) =>
+  caller.domain.privileged
+    ? readPhysid(xen, caller, vcpu, va)
+    : xen.refuse(caller, EINVAL, 'its vCPUs are not pinned');
 
 const OPS: (VcpuOp | undefined)[] = [];
 OPS[VCPUOP_initialise] = initialise;

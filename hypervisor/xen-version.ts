@@ -3,7 +3,7 @@
  * with zeros to its full size, so that nothing of the hypervisor's shows behind it.
  * @source xen/version.h, xen/features.h
  */
-import { EFAULT, EINVAL, ENODATA, ENOSYS } from '../protocol/errno.ts';
+import { EFAULT, EINVAL, ENODATA, ENOSYS, EPERM } from '../protocol/errno.ts';
 import { chars } from '../protocol/layout.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import {
@@ -131,10 +131,14 @@ OPS[XENVER_capabilities] = text(XEN_CAPABILITIES_INFO_LEN, () => CAPABILITIES);
 OPS[XENVER_changeset] = text(XEN_CHANGESET_INFO_LEN, () => '');
 OPS[XENVER_platform_parameters] = platformParameters;
 OPS[XENVER_get_features] = getFeatures;
-OPS[XENVER_pagesize] = () => PAGE_SIZE;
+OPS[XENVER_pagesize] = (xen, caller, va) =>
+  va === 0 ? PAGE_SIZE : xen.refuse(caller, EINVAL, 'it takes no argument', { va });
 OPS[XENVER_guest_handle] = guestHandle;
 OPS[XENVER_commandline] = text(COMMANDLINE_LEN, (domain) => (domain.privileged ? '' : DENIED));
-OPS[XENVER_build_id] = (xen, caller) => xen.refuse(caller, ENODATA, 'there is no build id');
+OPS[XENVER_build_id] = (xen, caller) =>
+  caller.domain.privileged
+    ? xen.refuse(caller, ENODATA, 'there is no build id')
+    : xen.refuse(caller, EPERM, 'the build id is domain 0’s');
 
 /**
  * xen_version(cmd, buffer). @errors -ENOSYS for an unknown command, -EFAULT, -ENODATA for the build

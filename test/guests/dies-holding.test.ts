@@ -79,7 +79,7 @@ const peer =
     expect(grants.end(gref)).toBe(true);
     for (const end of [port, ourEnd]) {
       expect(k.xen!.status(end).status).toBe(abi.EVTCHNSTAT_unbound);
-      expect(() => k.events!.send(end)).toThrow('-EINVAL');
+      k.events!.send(end); // to nobody, which is no error
     }
     k.events!.close(ourEnd);
     mapping.unmap();

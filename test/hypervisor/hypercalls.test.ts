@@ -8,7 +8,7 @@ import {
   CallbackRegister,
   CallbackUnregister,
 } from '../../protocol/callback.ts';
-import { EFAULT, EINVAL, ENOSYS, EPERM } from '../../protocol/errno.ts';
+import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM } from '../../protocol/errno.ts';
 import * as nr from '../../protocol/hypercalls.ts';
 import { IretContext } from '../../protocol/vcpu-context.ts';
 import { CONSOLEIO_write, MulticallEntry, TrapInfo } from '../../protocol/xen.ts';
@@ -262,23 +262,26 @@ describe('segments and debug registers', () => {
     expect(seen).toEqual([0, 0, 0, 0, -EINVAL, -EINVAL, -EINVAL, 0x1000n, 0x3000n, 0n]);
   });
 
-  it('set_debugreg keeps breakpoints out of Xen', async () => {
+  it('set_debugreg keeps breakpoints out of Xen, DR7.GD to Xen, and reserved bits as they are', async () => {
     const seen: number[] = [];
     await runPv(({ cpu }) => {
       for (const [reg, value] of [
         [0, 0x1000],
         [1, -0x800000000000],
-        [4, 0],
+        [4, 1],
         [8, 0],
+        [7, 0x2000],
+        [5, 2 ** 32],
       ] as const) {
         seen.push(cpu.syscall(nr.__HYPERVISOR_set_debugreg, reg, value));
       }
       seen.push(
         cpu.syscall(nr.__HYPERVISOR_get_debugreg, 0),
         cpu.syscall(nr.__HYPERVISOR_get_debugreg, 9),
+        cpu.syscall(nr.__HYPERVISOR_get_debugreg, 6),
       );
     });
-    expect(seen).toEqual([0, -EPERM, -EINVAL, -EINVAL, 0x1000, -EINVAL]);
+    expect(seen).toEqual([0, -EPERM, 0, -ENODEV, -EPERM, -EINVAL, 0x1000, -ENODEV, 0xffff0ff1]);
   });
 
   it('set_gdt wants frames that are not mapped writable, and not too many', async () => {

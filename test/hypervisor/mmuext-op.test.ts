@@ -199,9 +199,10 @@ describe('mmuext_op', () => {
     ['MARK_SUPER', [abi.MMUEXT_MARK_SUPER], EOPNOTSUPP],
     ['UNMARK_SUPER', [abi.MMUEXT_UNMARK_SUPER], EOPNOTSUPP],
     ['FLUSH_CACHE without hardware', [abi.MMUEXT_FLUSH_CACHE], EACCES],
-    ['FLUSH_CACHE_GLOBAL without hardware', [abi.MMUEXT_FLUSH_CACHE_GLOBAL], EACCES],
+    ['FLUSH_CACHE_GLOBAL without hardware', [abi.MMUEXT_FLUSH_CACHE_GLOBAL], EINVAL],
     ['an LDT that is not page aligned', [abi.MMUEXT_SET_LDT, 0x1008, 1], EINVAL],
     ['an LDT that is too long', [abi.MMUEXT_SET_LDT, 0x1000, 8193], EINVAL],
+    ['an LDT in the part of Xen', [abi.MMUEXT_SET_LDT, -0x7d0000000000, 1], EINVAL],
     ['an LDT at a non-canonical address', [abi.MMUEXT_SET_LDT, 0x800000000000, 1], EINVAL],
   ] as [string, Op, number][])('refuses %s', (_case, op, errno) => {
     const { ext, done } = setting();

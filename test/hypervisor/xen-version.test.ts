@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EFAULT, EINVAL, ENODATA, ENOSYS } from '../../protocol/errno.ts';
+import { EFAULT, EINVAL, ENODATA, ENOSYS, EPERM } from '../../protocol/errno.ts';
 import { __HYPERVISOR_xen_version } from '../../protocol/hypercalls.ts';
 import {
   XENFEAT_auto_translated_physmap,
@@ -95,7 +95,8 @@ describe('xen_version', () => {
 
   it.each([
     ['an unknown command', 11, ENOSYS],
-    ['the build id', XENVER_build_id, ENODATA],
+    ['the build id', XENVER_build_id, EPERM],
+    ['an argument of the page size', XENVER_pagesize, EINVAL],
     ['an unwritable buffer', XENVER_changeset, EFAULT],
     ['an unreadable struct', XENVER_get_features, EFAULT],
   ])('refuses %s', async (_case, cmd, errno) => {

@@ -1,6 +1,7 @@
 /** A rig on this hypervisor: a PV guest that makes the calls, and what the host knows of its frames. */
 import type { Domain } from '../../../hypervisor/domain.ts';
 import type { Hypervisor } from '../../../hypervisor/hypervisor.ts';
+import { EVTCHNSTAT_unbound } from '../../../protocol/event-channel.ts';
 import type { RawGuest } from '../../support/pv-fixture.ts';
 import { PvHost } from '../../support/pv-fixture.ts';
 import type { Arg, Cases, Rig } from './rig.ts';
@@ -21,6 +22,8 @@ export const answersOf = async (cases: Cases): Promise<Answers> => {
     guest: async () => {},
     privileged: true,
   });
+  // Port 1 of the real one is in use too.
+  domain0.events.allocate(EVTCHNSTAT_unbound, 0);
   const answers: Answers = {};
   let failure: unknown;
   const domain: Domain = host.add(
