@@ -64,6 +64,8 @@ const poll = op(SchedPoll, (xen, caller, arg) => {
 
   const deadline = xen.clock.cycles(arg.timeout);
   if (arg.timeout !== 0 && deadline <= caller.arch.pcpu.now) return 0;
+  // A call only marks the vCPU, so its code may poll again before it waits.
+  endPoll(xen, caller);
   caller.state = 'blocked';
   caller.pollPorts = ports;
   caller.domain.polling++;

@@ -77,8 +77,9 @@ export class Mmu {
 
   /** Copy to `va`. @returns false when a page is not writable; nothing was written then. */
   write(vcpu: Vcpu, va: number, from: Uint8Array): boolean {
-    for (let page = va - (va & 4095); page < va + from.length; page += 4096) {
-      if (this.probe(vcpu, Math.max(page, va), ACCESS_WRITE) < 0) return false;
+    // Counted from 0: beyond 2^53, which only addresses that are not canonical reach, va + 1 may be va.
+    for (let done = 0; done < from.length; done += 4096 - ((va + done) & 4095)) {
+      if (this.probe(vcpu, va + done, ACCESS_WRITE) < 0) return false;
     }
     for (let done = 0; done < from.length; ) {
       const host = this.probe(vcpu, va + done, ACCESS_WRITE);

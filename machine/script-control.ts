@@ -64,6 +64,11 @@ export class ScriptControl {
     return this.#rip;
   }
 
+  /** The code that executes this may not: its vCPU stopped or does not run, or it was abandoned. */
+  get lost(): boolean {
+    return this.vcpu.stopped || this.pcpu === PARKED;
+  }
+
   /** Begin to execute the base activation, whose RIP the loader set. */
   begin(): void {
     this.#rip = this.vcpu.rip;

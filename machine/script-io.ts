@@ -240,7 +240,7 @@ export class ScriptIo {
   }
 
   hlt(): void {
-    if (this.#control.vcpu.stopped) this.#control.tick();
+    if (this.#control.lost) this.#control.tick();
     this.#privileged();
     if (!this.#refused(OP_HLT)) this.#control.exit(EXIT_HLT);
   }

@@ -30,8 +30,10 @@ export class Timeline {
     return this.#heap.length === 0 ? Number.POSITIVE_INFINITY : this.#heap[0]!.time;
   }
 
-  /** Ring at `time` (cycles), or at the next boundary if that is past. */
+  /** Ring at `time` (cycles), or at the next boundary if that is past; beyond what can be counted, never. */
   at(time: number, ring: (time: number) => void): Alarm {
+    // There a short period would be lost in rounding, and its alarm ring for ever at one instant.
+    if (!(time <= Number.MAX_SAFE_INTEGER)) return { time, order: this.#order++, ring, index: -1 };
     const alarm: Alarm = { time, order: this.#order++, ring, index: this.#heap.length };
     this.#heap.push(alarm);
     this.#up(alarm);

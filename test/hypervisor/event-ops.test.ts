@@ -354,7 +354,6 @@ describe('event_channel_op', () => {
       { controlGfn: 0, offset: 0, vcpu: 7 },
       ENOENT,
     ],
-    ['FIFO: its array', abi.EVTCHNOP_expand_array, abi.EvtchnExpandArray, { arrayGfn: 0 }, ENOSYS],
     ['an unknown command', 99, abi.EvtchnSend, { port: 1 }, ENOSYS],
   ])('refuses %s', async (_case, cmd, struct, value, errno) => {
     let result = 0;

@@ -108,6 +108,17 @@ describe('xen_version', () => {
     expect(host.kinds('refuse')).toHaveLength(1);
   });
 
+  it('has no build id for domain 0 either', async () => {
+    let result = 0;
+    await runPv(
+      ({ cpu }) => {
+        result = cpu.syscall(NR, XENVER_build_id, 0);
+      },
+      { privileged: true },
+    );
+    expect(result).toBe(-ENODATA);
+  });
+
   it('refuses a submap that there is none of', async () => {
     let result = 0;
     await runPv((guest) => {

@@ -157,6 +157,14 @@ describe('the two-dimensional walk', () => {
 });
 
 describe('copies for a hypervisor', () => {
+  it.each([2 ** 60, 2 ** 62 + 4096, -(2 ** 63)])(
+    'refuse %d, so far out that adding a few bytes does not change it',
+    (va) => {
+      expect(machine.mmu.write(vcpu, va, new Uint8Array(40))).toBe(false);
+      expect(machine.mmu.read(vcpu, va, new Uint8Array(40))).toBe(false);
+    },
+  );
+
   it('cross pages, and write nothing unless all of it can be written', () => {
     map(ALL);
     setEntry(machine, 4, VA + 4096, 1, 6, PTE_P);

@@ -49,6 +49,16 @@ describe('Timeline', () => {
     expect(rung).toEqual(['first', 'second']);
   });
 
+  it('never rings at an instant beyond what can be counted, where a period could be lost in rounding', () => {
+    const timeline = new Timeline();
+    for (const time of [2 ** 60, Number.POSITIVE_INFINITY, Number.NaN]) {
+      timeline.cancel(timeline.at(time, () => expect.fail('it rang')));
+      timeline.at(time, () => expect.fail('it rang'));
+    }
+    timeline.fire(2 ** 61);
+    expect(timeline.next).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it('cancels twice, or after the ring, without harm', () => {
     const timeline = new Timeline();
     const alarm = timeline.at(10, () => {});

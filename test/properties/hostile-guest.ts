@@ -2,6 +2,7 @@
  * A PV kernel that wishes the hypervisor ill: numbers, addresses, frames and structs of every sort, right, nearly right
  * and absurd. What it does is decided by the seed of each step.
  */
+import type { Cpu } from '../../machine/cpu.ts';
 import { RSP } from '../../machine/vcpu.ts';
 import type { AnyStruct } from '../../protocol/layout.ts';
 import { HYPERVISOR_VIRT_START } from '../../protocol/xen.ts';
@@ -30,10 +31,16 @@ export class HostileGuest {
   readonly mfns: readonly number[];
   readonly tables: readonly number[];
   readonly tableVas: readonly number[];
-  readonly #stack: number;
+  readonly stack: number;
   c: Choices;
   /** How deep its handlers are nested. */
   depth = 0;
+  /** How often they have simply returned, in this step. */
+  returns = 0;
+  /** Whoever of its vCPUs acts. */
+  current: HostileGuest = this;
+  /** The first of them. */
+  readonly main: HostileGuest = this;
 
   constructor(raw: RawGuest, around: Surroundings, c: Choices) {
     this.raw = raw;
@@ -45,13 +52,20 @@ export class HostileGuest {
     this.tableVas = Array.from({ length: count }, (_, i) => raw.start.ptBase + i * 4096);
     this.tables = this.tableVas.map((va) => raw.mfn(va));
     raw.mapShared();
-    this.#stack = raw.page() + 4096;
+    this.stack = raw.page() + 4096;
   }
 
   /** Begin the next step: other decisions, and a stack that was right once. */
   begin(c: Choices): void {
     this.c = c;
-    if (!c.once(8)) this.raw.cpu.setReg(RSP, this.#stack);
+    this.returns = 0;
+    if (!c.once(40)) this.raw.cpu.setReg(RSP, this.stack);
+  }
+
+  /** The same kernel on another of its vCPUs. */
+  on(cpu: Cpu, c: Choices): HostileGuest {
+    const raw = Object.create(this.raw, { cpu: { value: cpu } }) as RawGuest;
+    return Object.create(this, { raw: { value: raw }, c: { value: c, writable: true } });
   }
 
   small(): number {

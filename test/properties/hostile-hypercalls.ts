@@ -11,7 +11,7 @@ import * as abi from '../../protocol/xen.ts';
 import type { HostileGuest } from './hostile-guest.ts';
 
 type Arguments = readonly (number | bigint)[];
-type Maker = (g: HostileGuest, code: () => number) => Arguments;
+type Maker = (g: HostileGuest, code: () => number, start: () => number) => Arguments;
 
 const mmuUpdate: Maker = (g) => {
   const { c } = g;
@@ -40,6 +40,14 @@ const updateVaMapping: Maker = (g) => [
   g.c.once(3) ? g.number() : g.c.below(7),
   g.domid(),
 ];
+
+/** A page of its own made read-only, writable or absent: tables can be made of it, or no longer. */
+const remap: Maker = (g) => {
+  const i = g.c.below(g.pages.length);
+  const flags = g.c.pick([0, 0x21, 0x61, 0x21, 0x67, 0x63]);
+  const entry = flags === 0 ? 0n : BigInt(g.mfns[i]!) * 4096n + BigInt(flags);
+  return [g.pages[i]!, entry, g.c.below(3)];
+};
 
 const eventOp: Maker = (g) => {
   const { c } = g;
@@ -183,16 +191,15 @@ const schedOp: Maker = (g) => {
   }
 };
 
-const context = (g: HostileGuest, code: () => number): number => {
+const context = (g: HostileGuest, code: () => number, start: () => number): number => {
   const { c } = g;
-  const { raw } = g;
   const root = c.once(3) ? g.mfn() : g.tables[0]!;
   const address = (): number => (c.once(4) ? g.va() : code());
   return g.struct(VcpuGuestContext, {
     flags: c.once(3) ? c.below(64) : 0x24,
     userRegs: {
-      rip: address(),
-      rsp: c.once(3) ? g.va() : raw.page(),
+      rip: c.once(4) ? address() : start(),
+      rsp: c.once(3) ? g.va() : c.pick(g.pages) + 4096,
       cs: c.bits() & 0xffff,
       ss: c.bits() & 0xffff,
       rflags: c.bits(),
@@ -207,14 +214,14 @@ const context = (g: HostileGuest, code: () => number): number => {
   });
 };
 
-const vcpuOp: Maker = (g, code) => {
+const vcpuOp: Maker = (g, code, start) => {
   const { c } = g;
   const id = c.once(6) ? g.number() : c.below(4);
   switch (c.below(8)) {
     case 0:
-      return [vc.VCPUOP_initialise, id, context(g, code)];
+      return [vc.VCPUOP_initialise, id, context(g, code, start)];
     case 1:
-      return [c.once(4) ? vc.VCPUOP_down : vc.VCPUOP_up, id, 0];
+      return [c.once(4) ? vc.VCPUOP_down : vc.VCPUOP_up, c.once(4) ? id : 1 + c.below(2), 0];
     case 2:
       return [
         vc.VCPUOP_register_vcpu_info,
@@ -278,7 +285,8 @@ const MAKERS: readonly (readonly [number, Maker])[] = [
   [nr.__HYPERVISOR_mmuext_op, mmuextOp],
   [nr.__HYPERVISOR_mmuext_op, mmuextOp],
   [nr.__HYPERVISOR_update_va_mapping, updateVaMapping],
-  [nr.__HYPERVISOR_update_va_mapping, updateVaMapping],
+  [nr.__HYPERVISOR_update_va_mapping, remap],
+  [nr.__HYPERVISOR_update_va_mapping, remap],
   [nr.__HYPERVISOR_update_va_mapping_otherdomain, updateVaMapping],
   [nr.__HYPERVISOR_event_channel_op, eventOp],
   [nr.__HYPERVISOR_grant_table_op, grantOp],
@@ -303,19 +311,28 @@ const gdtList = (g: HostileGuest): number => {
 };
 
 /** A hypercall number and its arguments; `code` gives the address of some code of the guest's. */
-export const hostileCall = (g: HostileGuest, code: () => number): readonly [number, Arguments] => {
+export const hostileCall = (
+  g: HostileGuest,
+  code: () => number,
+  start: () => number,
+): readonly [number, Arguments] => {
   const { c } = g;
   if (c.once(4)) {
     const args = Array.from({ length: 6 }, () => (c.once(3) ? g.noise() : g.number()));
     return [c.once(20) ? g.number() : c.below(65), args];
   }
   const [number, maker] = c.pick(MAKERS);
-  return [number, maker(g, code)];
+  return [number, maker(g, code, start)];
 };
 
 /** The same for one entry of a multicall. */
-export const multicallList = (g: HostileGuest, code: () => number, count: number): number => {
-  const calls = Array.from({ length: count }, () => hostileCall(g, code));
+export const multicallList = (
+  g: HostileGuest,
+  code: () => number,
+  start: () => number,
+  count: number,
+): number => {
+  const calls = Array.from({ length: count }, () => hostileCall(g, code, start));
   let i = 0;
   return g.list(abi.MulticallEntry, count, () => {
     const [op, args] = calls[i++]!;

@@ -1,7 +1,13 @@
 /** Instructions of a hostile kernel, and what it has its handlers do. */
-import type { Cpu } from '../../machine/cpu.ts';
+import type { Code, Cpu } from '../../machine/cpu.ts';
 import { RSP } from '../../machine/vcpu.ts';
-import { __HYPERVISOR_iret, __HYPERVISOR_multicall } from '../../protocol/hypercalls.ts';
+import {
+  __HYPERVISOR_iret,
+  __HYPERVISOR_mmuext_op,
+  __HYPERVISOR_multicall,
+  __HYPERVISOR_update_va_mapping,
+} from '../../protocol/hypercalls.ts';
+import { DOMID_SELF, MmuextOp } from '../../protocol/xen.ts';
 import { Choices } from './choices.ts';
 import { type HostileGuest, Skipped } from './hostile-guest.ts';
 import { hostileCall, multicallList } from './hostile-hypercalls.ts';
@@ -70,7 +76,12 @@ export const INSTRUCTIONS: readonly Instruction[] = [
 ];
 
 /** What a step may be; `call` stands for several. */
-export const DEEDS = ['call', 'call', 'call', 'call', 'multicall', 'instruction', 'store', 'stack', 'iret', 'work'] as const;
+export const DEEDS = [
+  ...Array.from({ length: 14 }, () => 'call' as const),
+  ...Array.from({ length: 6 }, () => 'table' as const),
+  ...(['multicall', 'multicall', 'instruction', 'instruction', 'store', 'work'] as const),
+  ...(['stack', 'iret'] as const),
+] as const;
 export type Deed = (typeof DEEDS)[number];
 
 const FRAME_WORDS = 9;
@@ -79,18 +90,23 @@ const FRAME_WORDS = 9;
 export const act = (g: HostileGuest, deed: Deed): void => {
   const { c, raw } = g;
   const { cpu } = raw;
-  const code = (): number => cpu.entry(handler(g, c.below(HANDLERS)));
+  const code = (): number => cpu.entry(handler(g, c.once(3) ? c.below(HANDLERS) : 2 + c.below(2)));
+  const start = (): number => cpu.entry(startUp(g) as unknown as Code);
+  g.main.current = g;
   switch (deed) {
     case 'call': {
-      const [number, args] = hostileCall(g, code);
+      const [number, args] = hostileCall(g, code, start);
       cpu.syscall(number, ...(args as [number, number]));
       break;
     }
     case 'multicall': {
       const count = 1 + c.below(6);
-      cpu.syscall(__HYPERVISOR_multicall, multicallList(g, code, count), c.once(9) ? g.number() : count);
+      cpu.syscall(__HYPERVISOR_multicall, multicallList(g, code, start, count), c.once(9) ? g.number() : count);
       break;
     }
+    case 'table':
+      table(g);
+      break;
     case 'instruction':
       c.pick(INSTRUCTIONS)(cpu, g);
       break;
@@ -98,14 +114,14 @@ export const act = (g: HostileGuest, deed: Deed): void => {
       cpu.store32(raw.shared + c.below(1024) * 4, c.once(2) ? c.bits() : 0);
       break;
     case 'stack':
-      cpu.setReg(RSP, g.number());
+      cpu.setReg(RSP, c.once(3) ? g.number() : c.pick(g.pages) + c.below(80) * 8);
       c.pick(INSTRUCTIONS)(cpu, g);
       break;
     case 'iret': {
       const frame = c.pick(g.pages) + c.below(8) * 8;
       for (let i = 0; i < FRAME_WORDS; i++)
-        cpu.storeNumber(frame + 8 * i, i === 4 && c.once(2) ? code() : g.number());
-      if (!c.once(3)) cpu.storeNumber(frame + 40, 0xe033 - (c.once(4) ? 3 : 0));
+        cpu.storeNumber(frame + 8 * i, i === 4 && !c.once(3) ? code() : i === 7 && !c.once(4) ? g.stack : g.number());
+      if (!c.once(3)) cpu.storeNumber(frame + 40, 0xe030 + (c.once(4) ? 3 : 0));
       cpu.setReg(RSP, frame);
       cpu.syscall(__HYPERVISOR_iret);
       break;
@@ -115,16 +131,58 @@ export const act = (g: HostileGuest, deed: Deed): void => {
   }
 };
 
+/** Make a table of a page, more or less as it must be, and use it. */
+const table = (g: HostileGuest): void => {
+  const { c, raw } = g;
+  const { cpu } = raw;
+  const i = c.below(g.pages.length);
+  for (let n = c.below(6); n > 0; n--) {
+    const target = c.once(3) ? g.mfn() : c.pick(c.once(2) ? g.mfns : g.tables);
+    const entry = BigInt(target) * 4096n + BigInt(c.pick([0x21, 0x25, 0x27, 0x67, 0x63, 0x61]));
+    cpu.store64(g.pages[i]! + c.pick([0, 1, 2, 255, 256, 257, 511]) * 8, entry);
+  }
+  const readOnly = BigInt(g.mfns[i]!) * 4096n + 0x21n;
+  cpu.syscall(__HYPERVISOR_update_va_mapping, g.pages[i]!, readOnly, c.below(3));
+  const level = c.once(2) ? 0 : c.below(4);
+  const operation = g.list(MmuextOp, 1, () => ({
+    cmd: c.once(3) ? c.pick([5, 15]) : level,
+    arg1: { mfn: g.mfns[i]! },
+  }));
+  cpu.syscall(__HYPERVISOR_mmuext_op, operation, 1, 0, DOMID_SELF);
+};
+
+/** What another vCPU of the kernel begins with. */
+const startUp = (g: HostileGuest): ((cpu: Cpu) => Promise<void>) => {
+  return async (cpu) => {
+    const own = g.on(cpu, new Choices(cpu.reg(RSP)));
+    cpu.idle(() => cpu.syscall(29, 1, 0));
+    for (let i = 0; i < 20; i++) {
+      try {
+        act(own, own.c.pick(DEEDS));
+      } catch (error) {
+        if (stopped(error)) return;
+      }
+      await cpu.work(1000);
+    }
+  };
+};
+
+/** The vCPU executes nothing more. */
+export const stopped = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('has stopped');
+
 const HANDLERS = 8;
 const known = new WeakMap<HostileGuest, (() => void)[]>();
 const MAX_NESTED = 20;
+const MAX_RETURNS = 30;
 
 /** Handlers that come back, do not come back, come back elsewhere, do more of the same. */
 export const handler = (g: HostileGuest, n: number): (() => void) => {
-  let handlers = known.get(g);
+  const { main } = g;
+  let handlers = known.get(g.main);
   if (!handlers) {
-    handlers = Array.from({ length: HANDLERS }, (_, i) => () => handle(g, i));
-    known.set(g, handlers);
+    handlers = Array.from({ length: HANDLERS }, (_, i) => () => handle(main.current, i));
+    known.set(g.main, handlers);
   }
   return handlers[n]!;
 };
@@ -135,13 +193,16 @@ const handle = (g: HostileGuest, n: number): void => {
     case 0:
     case 1:
       raw.iret(n === 1);
+      // A fault that is not mended comes again, for ever: such a guest would only hang itself.
+      if (++g.main.returns > MAX_RETURNS) throw new Skipped();
       return;
     case 2:
     case 3:
       raw.iret(n === 3);
       throw new Skipped();
     case 4:
-      if (c.once(4)) return;
+      if (c.once(9)) return;
+      if (++g.main.returns > MAX_RETURNS) throw new Skipped();
       raw.iret(false, (frame) => raw.cpu.storeNumber(frame + 8 * c.below(9), g.number()));
       return;
     case 5:
@@ -152,10 +213,12 @@ const handle = (g: HostileGuest, n: number): void => {
       raw.cpu.hlt();
       raw.cpu.reg(0);
       raw.cpu.syscall(29, 0, 0);
+      if (++g.main.returns > MAX_RETURNS) throw new Skipped();
       return;
     default:
       if (++g.depth < MAX_NESTED) act(g, new Choices(c.bits()).pick(DEEDS));
       g.depth--;
       raw.iret();
+      if (++g.main.returns > MAX_RETURNS) throw new Skipped();
   }
 };

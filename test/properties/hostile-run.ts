@@ -6,7 +6,7 @@ import { TrapInfo } from '../../protocol/xen.ts';
 import { PvHost, type RawGuest } from '../support/pv-fixture.ts';
 import { Choices } from './choices.ts';
 import { HostileGuest, Skipped, type Surroundings } from './hostile-guest.ts';
-import { act, type Deed, handler } from './hostile-instructions.ts';
+import { act, type Deed, handler, stopped } from './hostile-instructions.ts';
 import { checkInvariants } from './invariants.ts';
 
 export interface Step {
@@ -35,9 +35,6 @@ const settleIn = (g: HostileGuest): void => {
   cpu.syscall(__HYPERVISOR_set_callbacks, upcall, upcall, upcall);
 };
 
-const stopped = (error: unknown): boolean =>
-  error instanceof Error && error.message.includes('has stopped');
-
 /** A kernel that takes these steps; `after` each, the host looks. */
 const hostile =
   (steps: readonly Step[], around: Surroundings, after: () => void) =>
@@ -47,6 +44,7 @@ const hostile =
     raw.cpu.idle(() => raw.cpu.syscall(29, 1, 0));
     for (const { deed, seed } of steps) {
       try {
+        if (seed % 16 === 0) settleIn(g);
         g.begin(new Choices(seed));
         act(g, deed);
       } catch (error) {

@@ -51,13 +51,7 @@ class LiveRig implements Rig<bigint> {
   readonly #answers: Answers;
   #buffer = 0;
 
-  constructor(
-    guest: RawGuest,
-    xen: Hypervisor,
-    domain: Domain,
-    domain0: Domain,
-    answers: Answers,
-  ) {
+  constructor(guest: RawGuest, xen: Hypervisor, domain: Domain, domain0: Domain, answers: Answers) {
     this.#guest = guest;
     this.#xen = xen;
     this.#domain = domain;

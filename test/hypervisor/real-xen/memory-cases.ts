@@ -85,15 +85,7 @@ export const memoryCases: Cases = (rig) => {
   const three = rig.page();
   rig.quiet(VA, three, 0, 2);
   reserve('decrease a third', DEC, rig.pack('Q', rig.mfn(three)), 1);
-  reserve(
-    'populate with 12 address bits',
-    POP,
-    rig.pack('Q', 5),
-    1,
-    0,
-    DOMID_SELF,
-    12,
-  );
+  reserve('populate with 12 address bits', POP, rig.pack('Q', 5), 1, 0, DOMID_SELF, 12);
 
   const list = (name: string, max: Arg<V>, extents: Arg<V>): void => {
     const arg = rig.pack('IQI', max, extents, 77);

@@ -2,15 +2,23 @@
 import * as nr from '../../../protocol/hypercalls.ts';
 import * as physdev from '../../../protocol/physdev.ts';
 import * as version from '../../../protocol/version.ts';
-import { ABSENT, type Arg, type Cases, DOMID_SELF, NOT_CANONICAL, NOWHERE, OF_XEN, RO } from './rig.ts';
+import {
+  ABSENT,
+  type Arg,
+  type Cases,
+  DOMID_SELF,
+  NOT_CANONICAL,
+  NOWHERE,
+  OF_XEN,
+  RO,
+} from './rig.ts';
 
 export const versionCases: Cases = (rig) => {
   const NR = nr.__HYPERVISOR_xen_version;
   for (let cmd = 0; cmd < 13; cmd++) {
     rig.call(`command ${cmd}, nowhere`, NR, cmd, NOWHERE);
     // The length of the build id is the build's.
-    if (cmd !== version.XENVER_build_id)
-      rig.call(`command ${cmd}, null`, NR, cmd, 0);
+    if (cmd !== version.XENVER_build_id) rig.call(`command ${cmd}, null`, NR, cmd, 0);
   }
   rig.call('command 1000', NR, 1000, 0);
   rig.call('command 3 in Xen', NR, version.XENVER_capabilities, OF_XEN);
@@ -32,7 +40,13 @@ export const versionCases: Cases = (rig) => {
 export const callbackCases: Cases = (rig) => {
   const page = rig.page();
   type V = typeof page;
-  const traps = (name: string, vector: number, flags: number, cs: number, address: Arg<V>): void => {
+  const traps = (
+    name: string,
+    vector: number,
+    flags: number,
+    cs: number,
+    address: Arg<V>,
+  ): void => {
     const list = rig.pack('BBHQBBHQ', vector, flags, cs, address, 0, 0, 0, 0);
     rig.call(name, nr.__HYPERVISOR_set_trap_table, list);
   };
@@ -188,11 +202,47 @@ export const deviceCases: Cases = (rig) => {
     op(`eoi ${irq}`, physdev.PHYSDEVOP_eoi, 'I', irq);
     op(`irq_status_query ${irq}`, physdev.PHYSDEVOP_irq_status_query, 'II', irq, 0);
     op(`unmap_pirq ${irq}`, physdev.PHYSDEVOP_unmap_pirq, 'HI', DOMID_SELF, irq);
-    op(`map_pirq ${irq}`, physdev.PHYSDEVOP_map_pirq, 'HIIIIIIQ', DOMID_SELF, 1, irq, irq, 0, 0, 0, 0);
+    op(
+      `map_pirq ${irq}`,
+      physdev.PHYSDEVOP_map_pirq,
+      'HIIIIIIQ',
+      DOMID_SELF,
+      1,
+      irq,
+      irq,
+      0,
+      0,
+      0,
+      0,
+    );
   }
   op('map_pirq of domain 0', physdev.PHYSDEVOP_map_pirq, 'HIIIIIIQ', 0, 1, 14, 14, 0, 0, 0, 0);
-  op('map_pirq of an absent domain', physdev.PHYSDEVOP_map_pirq, 'HIIIIIIQ', ABSENT, 1, 14, 14, 0, 0, 0, 0);
-  op('map_pirq of type 9', physdev.PHYSDEVOP_map_pirq, 'HIIIIIIQ', DOMID_SELF, 9, 14, 14, 0, 0, 0, 0);
+  op(
+    'map_pirq of an absent domain',
+    physdev.PHYSDEVOP_map_pirq,
+    'HIIIIIIQ',
+    ABSENT,
+    1,
+    14,
+    14,
+    0,
+    0,
+    0,
+    0,
+  );
+  op(
+    'map_pirq of type 9',
+    physdev.PHYSDEVOP_map_pirq,
+    'HIIIIIIQ',
+    DOMID_SELF,
+    9,
+    14,
+    14,
+    0,
+    0,
+    0,
+    0,
+  );
   op('unmap_pirq of domain 0', physdev.PHYSDEVOP_unmap_pirq, 'HI', 0, 14);
   op('unmap_pirq of an absent domain', physdev.PHYSDEVOP_unmap_pirq, 'HI', ABSENT, 14);
 
