@@ -3,10 +3,13 @@
  *
  * - twice in one process; in two fresh ones; in one with another time zone, language, locale and heap
  * - a guest that does a bit of everything: faults, user mode, timers, threads, disk, console, an error of its own
+ * - and on another machine: the digests in golden-traces.json were made on one. What a guest or a figure costs is in a trace, so
+ *   a change of either makes new ones: UPDATE_GOLDEN=1
  * - `process.hrtime`, `Date` and `Math.random` of the host play no part: hosts differ in them all the time
  */
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { traceJson } from '../../cli/trace-file.ts';
@@ -44,6 +47,10 @@ const FILE = `
 import { defineKernel } from 'hospes/drivers';
 export const kernel = defineKernel(${everything.toString()});
 `;
+
+const GOLDEN = join(ROOT, 'test/guests/golden-traces.json');
+const golden = (changed: Record<string, string>): string =>
+  `${JSON.stringify({ ...JSON.parse(readFileSync(GOLDEN, 'utf8')), ...changed }, null, 2)}\n`;
 
 /** The settings of very different hosts. */
 const HOSTS: readonly NodeJS.ProcessEnv[] = [
@@ -87,6 +94,9 @@ describe.each(MODES)('a trace in mode %s', (mode) => {
     const first = await once();
     expect(first.length).toBeGreaterThan(mode === 'native' ? 20 : 200);
     expect(await once()).toEqual(first);
+    const digest = createHash('sha256').update(first.join('\n')).digest('hex');
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(GOLDEN, golden({ [mode]: digest }));
+    expect(digest).toBe(JSON.parse(readFileSync(GOLDEN, 'utf8'))[mode]);
   });
 
   it('is the same in fresh processes on hosts with other settings', async () => {

@@ -235,6 +235,22 @@ describe('SCHEDOP_poll', () => {
     expect(result).toBe(-errno);
   });
 
+  it('counts a vCPU once that polls again before it waits', async () => {
+    const polling: number[] = [];
+    const host = new PvHost();
+    const domain = host.add(async (guest) => {
+      guest.mapShared();
+      const start = systemTime(guest);
+      poll(guest, [1], start + 3_000_000);
+      poll(guest, [2], start + 1_000_000);
+      polling.push(domain.polling);
+      await guest.cpu.resumed();
+      polling.push(domain.polling, Math.round((systemTime(guest) - start) / 1_000_000));
+    });
+    await host.run();
+    expect(polling).toEqual([1, 0, 1]);
+  });
+
   it('refuses a list that cannot be read', async () => {
     let result = 0;
     await runPv((guest) => {

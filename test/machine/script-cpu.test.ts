@@ -198,6 +198,26 @@ describe('activations', () => {
     });
     expect(log).toEqual(['caught', 'home']);
   });
+
+  it('execute nothing once abandoned, not even HLT, which takes no interrupt before it', async () => {
+    const { recorder, vcpu } = fixture();
+    const log: string[] = [];
+    await runGuest(recorder, vcpu, (cpu) => {
+      const home = cpu.here();
+      cpu.jump(
+        cpu.entry(() => {
+          try {
+            cpu.jump(home);
+          } catch {
+            cpu.hlt();
+            log.push('never');
+          }
+        }),
+      );
+      log.push('home');
+    });
+    expect(log).toEqual(['home']);
+  });
 });
 
 describe('a deprivileged kernel', () => {
