@@ -44,8 +44,8 @@ export class XenMemory {
   /**
    * Changes the mapping of `va` in the current tables. `entry`: as a number, or a bigint where NX
    * is set.
-   * @errors EINVAL for an address without a table or a bad entry, EPERM for a frame that is not
-   * ours to map.
+   * @errors EINVAL for an address without a table or a bad entry, EBUSY for a frame that is not ours
+   * to map, EPERM for what is not memory.
    */
   updateVaMapping(va: number, entry: HypercallArgument, flags = UVMF_INVLPG): void {
     const result = this.#xen.cpu.syscall(nr.__HYPERVISOR_update_va_mapping, va, entry, flags);
@@ -108,7 +108,7 @@ export class XenMemory {
     this.mmuext([{ cmd: MMUEXT_TLB_FLUSH_LOCAL }]);
   }
 
-  /** Many hypercalls by one. @returns the result of each. @errors EFAULT */
+  /** Many hypercalls by one. @returns the result of each. */
   multicall(calls: readonly Call[]): number[] {
     const { cpu, arguments: args } = this.#xen;
     const results: number[] = [];
@@ -163,7 +163,8 @@ export class XenMemory {
   /**
    * `count` grant operations whose structs, encoded one after the other in `bytes`, are read back
    * afterwards.
-   * @errors EFAULT, EINVAL; each element has a status of its own besides.
+   * @errors EINVAL for a count, EFAULT for a list of frames that cannot be ours; each element has a
+   * status of its own besides.
    */
   grantTableOp(call: string, cmd: number, bytes: Uint8Array, count: number): void {
     const { cpu, arguments: args } = this.#xen;

@@ -5,7 +5,7 @@
  */
 import type { Observable } from 'rxjs';
 import { ByteConsumer, ByteProducer } from '../protocol/byte-ring.ts';
-import type { RingMemory } from '../protocol/ring.ts';
+import { type RingMemory, RingOverflow } from '../protocol/ring.ts';
 import {
   encodeMessage,
   MessageReader,
@@ -13,6 +13,7 @@ import {
   XENSTORE_RING_SIZE,
   XENSTORE_RSP,
   type XsMessage,
+  XsWireError,
 } from '../protocol/xs-wire.ts';
 import type { StoreLink } from './xenstore.ts';
 
@@ -25,6 +26,9 @@ export class RingLink implements StoreLink {
   #unsent: Uint8Array[] = [];
   #looking = false;
   #handler: (message: XsMessage) => void = () => {};
+  #lost: (why: Error) => void = () => {};
+  /** Why nothing can come or go any more: the other end keeps to no protocol. */
+  #broken: Error | undefined;
 
   /** @param notify sends the event that tells the server to look. */
   constructor(memory: RingMemory, events: Observable<void>, notify: () => void) {
@@ -35,12 +39,14 @@ export class RingLink implements StoreLink {
   }
 
   send(message: XsMessage): void {
+    if (this.#broken) throw this.#broken;
     this.#unsent.push(encodeMessage(message));
     if (this.#flush()) this.#notify();
   }
 
-  receive(handler: (message: XsMessage) => void): void {
+  receive(handler: (message: XsMessage) => void, lost: (why: Error) => void): void {
     this.#handler = handler;
+    this.#lost = lost;
   }
 
   /** Not in the upcall: it may have interrupted a send half-way through the ring. */
@@ -49,8 +55,19 @@ export class RingLink implements StoreLink {
     this.#looking = true;
     void Promise.resolve().then(() => {
       this.#looking = false;
-      this.#look();
+      this.#lookOrLose();
     });
+  }
+
+  #lookOrLose(): void {
+    if (this.#broken) return;
+    try {
+      this.#look();
+    } catch (error) {
+      if (!(error instanceof RingOverflow || error instanceof XsWireError)) throw error;
+      this.#broken = error;
+      this.#lost(error);
+    }
   }
 
   #look(): void {

@@ -14,8 +14,11 @@ import { Signal } from './signal.ts';
 export interface StoreLink {
   /** Messages go out in the order of these calls. */
   send(message: xs.XsMessage): void;
-  /** `handler` is called for every message that arrives, perhaps in interrupt context. */
-  receive(handler: (message: xs.XsMessage) => void): void;
+  /**
+   * `handler` is called for every message that arrives, perhaps in interrupt context; `lost` when
+   * none can arrive any more.
+   */
+  receive(handler: (message: xs.XsMessage) => void, lost: (why: Error) => void): void;
 }
 
 export class XenstoreError extends Error {
@@ -33,7 +36,7 @@ export class XenstoreError extends Error {
 interface Waiter {
   readonly path: string;
   resolve(payload: Uint8Array): void;
-  reject(error: XenstoreError): void;
+  reject(error: Error): void;
 }
 
 const NONE = 0;
@@ -50,7 +53,10 @@ class Exchange {
 
   constructor(link: StoreLink) {
     this.#link = link;
-    link.receive((message) => this.#arrived(message));
+    link.receive(
+      (message) => this.#arrived(message),
+      (why) => this.#lost(why),
+    );
   }
 
   request(type: number, txId: number, path: string, payload: Uint8Array): Promise<Uint8Array> {
@@ -77,6 +83,13 @@ class Exchange {
       },
     });
     return signal;
+  }
+
+  /** No reply will come. */
+  #lost(why: Error): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(why);
   }
 
   #arrived({ type, reqId, payload }: xs.XsMessage): void {

@@ -119,7 +119,10 @@ export const putPageType = (frames: TypedFrames, mfn: number): void => {
   typeCount[mfn]! -= 1;
 };
 
-/** Take what a present L1 entry holds. @errors -EINVAL -EPERM -EBUSY, as in pv-abi 4.2. */
+/**
+ * Take what a present L1 entry holds. @errors -EINVAL for its bits or a frame of all ones, -EPERM
+ * for another that is not memory, -EBUSY for one of another owner or, writable, of another type
+ */
 export const getL1Entry = (
   frames: TypedFrames,
   lo: number,

@@ -189,13 +189,13 @@ const registerInfo = withArgument(VcpuRegisterVcpuInfo, (xen, caller, vcpu, arg)
   return 0;
 });
 
-/** Which CPU it is on, for the domain that may know. @errors -EINVAL */
 const readPhysid = withArgument(VcpuGetPhysid, (_xen, _caller, vcpu, arg) => {
   const { index } = vcpu.arch.pcpu;
   arg.physId = index * 2 ** 32 + index;
   return 0;
 });
 
+/** Which CPU it is on, for the domain that may know. @errors -EINVAL */
 const getPhysid: VcpuOp = (xen, caller, vcpu, va) =>
   caller.domain.privileged
     ? readPhysid(xen, caller, vcpu, va)

@@ -141,8 +141,8 @@ OPS[XENVER_build_id] = (xen, caller) =>
     : xen.refuse(caller, EPERM, 'the build id is domain 0’s');
 
 /**
- * xen_version(cmd, buffer). @errors -ENOSYS for an unknown command, -EFAULT, -ENODATA for the build
- * id
+ * xen_version(cmd, buffer). @errors -ENOSYS for an unknown command, -EFAULT, -EINVAL for an argument
+ * of the page size, -EPERM for the build id, which is domain 0's, and -ENODATA, as there is none
  */
 export const xenVersion: Handler = (xen, caller) => {
   const act = OPS[caller.argLo(0)];

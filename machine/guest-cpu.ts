@@ -138,6 +138,8 @@ export class GuestCpu implements Cpu {
   }
 
   reg(n: number): number {
+    // A dead guest's block may be another's by now.
+    if (this.#vcpu.stopped) this.#control.boundary();
     return this.#vcpu.gpr(n & 15);
   }
 
@@ -147,6 +149,7 @@ export class GuestCpu implements Cpu {
   }
 
   flags(): number {
+    if (this.#vcpu.stopped) this.#control.boundary();
     return this.#vcpu.lo(RFLAGS);
   }
 

@@ -127,13 +127,7 @@ export class ScriptControl {
 
   /** Leave the guest for whoever is underneath, and go on where it says. */
   exit(reason: number, a = 0, b = 0, c = 0, d = 0): void {
-    const { vcpu } = this;
-    vcpu.setHalves(EXIT_REASON, reason, 0);
-    vcpu.set(EXIT_A, a);
-    vcpu.set(EXIT_B, b);
-    vcpu.set(EXIT_C, c);
-    vcpu.set(EXIT_D, d);
-    this.#underneath.exit(vcpu);
+    this.#leave(reason, a, b, c, d);
     this.follow();
   }
 
@@ -147,29 +141,7 @@ export class ScriptControl {
 
   /** Raise an exception at this instruction. `op`: the privileged instruction behind a #GP. */
   raise(vector: number, error = 0, address = 0, op = 0): void {
-    const { vcpu } = this;
-    if ((vcpu.lo(EXCEPTION_BITMAP) >>> vector) & 1) {
-      this.exit(EXIT_EXCEPTION, vector, error, address, op);
-      return;
-    }
-    if (vector === VECTOR_PF) vcpu.set(CR2, address);
-    this.pcpu.charge(
-      this.machine.causes.id(`fault ${vectorName(vector)}`),
-      this.machine.costs.fault,
-    );
-    const { trace } = this.machine;
-    if (trace.on) {
-      trace.emit({
-        time: this.pcpu.now,
-        who: `cpu${vcpu.index}`,
-        kind: 'fault',
-        vector: vectorName(vector),
-        error,
-        address,
-        rip: vcpu.rip,
-      });
-    }
-    if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
+    this.#except(vector, error, address, op);
     this.follow();
   }
 
@@ -220,13 +192,23 @@ export class ScriptControl {
   #enter(rip: number, from: number): void {
     const code = this.text.code(rip);
     if (!code) {
-      this.raiseAtTarget(VECTOR_PF, PF_FETCH | this.#fetchRights(rip), rip);
+      this.#fetchFault(rip);
       return;
     }
     if (this.#live.length >= MAX_DEPTH) {
       this.#stop(`its handlers nest more than ${MAX_DEPTH} deep`);
     }
     this.#activate(code, rip + this.#live.length, from);
+  }
+
+  /** Control went to `rip`, where no code is. */
+  #fetchFault(rip: number): void {
+    const { vcpu } = this;
+    this.#except(VECTOR_PF, PF_FETCH | this.#fetchRights(rip), rip, 0);
+    if (vcpu.stopped) return;
+    if (vcpu.rip === rip) this.#stop(`control reached ${rip}, where no code is`);
+    // A handler that is itself nowhere would be looked for again and again.
+    if (vcpu.pcpu.now >= this.machine.limit) vcpu.stopped = true;
   }
 
   /** Of a fetch fault's error code: user mode, and whether a page is there (no page of memory has code in it). */
@@ -237,22 +219,34 @@ export class ScriptControl {
     return (this.vcpu.cpl === 3 ? PF_USER : 0) | (present ? PF_PRESENT : 0);
   }
 
-  /** Control went where no code is: a fetch fault there. */
-  raiseAtTarget(vector: number, error: number, address: number): void {
+  #leave(reason: number, a: number, b: number, c: number, d: number): void {
     const { vcpu } = this;
+    vcpu.setHalves(EXIT_REASON, reason, 0);
+    vcpu.set(EXIT_A, a);
+    vcpu.set(EXIT_B, b);
+    vcpu.set(EXIT_C, c);
+    vcpu.set(EXIT_D, d);
+    this.#underneath.exit(vcpu);
+  }
+
+  /** Take an exception where RIP is: to whoever is underneath, or through the guest's IDT. */
+  #except(vector: number, error: number, address: number, op: number): void {
+    const { vcpu, machine } = this;
     if ((vcpu.lo(EXCEPTION_BITMAP) >>> vector) & 1) {
-      vcpu.setHalves(EXIT_REASON, EXIT_EXCEPTION, 0);
-      vcpu.set(EXIT_A, vector);
-      vcpu.set(EXIT_B, error);
-      vcpu.set(EXIT_C, address);
-      vcpu.set(EXIT_D, 0);
-      this.#underneath.exit(vcpu);
-    } else {
-      vcpu.set(CR2, address);
-      if (!deliver(this.machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
+      this.#leave(EXIT_EXCEPTION, vector, error, address, op);
+      return;
     }
-    if (vcpu.rip === address && !vcpu.stopped)
-      this.#stop(`control reached ${address}, where no code is`);
+    const { pcpu } = vcpu;
+    if (vector === VECTOR_PF) vcpu.set(CR2, address);
+    pcpu.charge(machine.causes.id(`fault ${vectorName(vector)}`), machine.costs.fault);
+    const { trace } = machine;
+    if (trace.on) {
+      const name = vectorName(vector);
+      const who = `cpu${vcpu.index}`;
+      const { rip } = vcpu;
+      trace.emit({ time: pcpu.now, who, kind: 'fault', vector: name, error, address, rip });
+    }
+    if (!deliver(machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
   }
 
   #activate(code: Code, rip: number, from: number): void {

@@ -48,16 +48,17 @@ export class ArrayRingMemory implements RingMemory {
   }
 
   read(offset: number, into: Uint32Array): void {
-    if (into !== this.#into || (offset & 4) !== 0) this.#readWords(offset >>> 2, into);
+    if (into !== this.#into || (offset & 4) !== 0) this.#readWords(offset, into);
     else readLongs(this.#longs, offset >>> 3, this.#intoLongs);
   }
 
   write(offset: number, from: Uint32Array): void {
-    if (from !== this.#from || (offset & 4) !== 0) this.#writeWords(offset >>> 2, from);
+    if (from !== this.#from || (offset & 4) !== 0) this.#writeWords(offset, from);
     else writeLongs(this.#longs, offset >>> 3, this.#fromLongs);
   }
 
-  #readWords(at: number, into: Uint32Array): void {
+  #readWords(offset: number, into: Uint32Array): void {
+    const at = offset >>> 2;
     for (let i = 0; i < into.length; i++) into[i] = this.words[at + i]!;
     if (into !== this.#intoLast) {
       this.#intoLast = into;
@@ -67,7 +68,8 @@ export class ArrayRingMemory implements RingMemory {
     }
   }
 
-  #writeWords(at: number, from: Uint32Array): void {
+  #writeWords(offset: number, from: Uint32Array): void {
+    const at = offset >>> 2;
     for (let i = 0; i < from.length; i++) this.words[at + i] = from[i]!;
     if (from !== this.#fromLast) {
       this.#fromLast = from;
@@ -253,10 +255,7 @@ export class FrontRing {
 
   /** Responses that wait; reads the peer's index anew. RingOverflow if more than were asked for. */
   get unconsumed(): number {
-    return this.#accept(this.#memory.get32(RSP_PROD) | 0);
-  }
-
-  #accept(producer: number): number {
+    const producer = this.#memory.get32(RSP_PROD) | 0;
     const consumer = this.#rspCons;
     const count = (producer - consumer) >>> 0;
     if (count > (this.#pushed - consumer) >>> 0) overflow(this, producer, consumer);
@@ -268,13 +267,11 @@ export class FrontRing {
   finalCheck(): boolean {
     const memory = this.#memory;
     const consumer = this.#rspCons;
-    let producer = memory.get32(RSP_PROD) | 0;
-    if (producer === consumer) {
+    if ((memory.get32(RSP_PROD) | 0) === consumer) {
       memory.set32(RSP_EVENT, consumer + 1);
-      producer = memory.get32(RSP_PROD) | 0;
-      if (producer === consumer) return false;
+      if ((memory.get32(RSP_PROD) | 0) === consumer) return false;
     }
-    return this.#accept(producer) > 0;
+    return this.unconsumed > 0;
   }
 }
 
@@ -330,10 +327,7 @@ export class BackRing {
 
   /** Requests that wait; reads the peer's index anew. RingOverflow if more than have room. */
   get unconsumed(): number {
-    return this.#accept(this.#memory.get32(REQ_PROD) | 0);
-  }
-
-  #accept(producer: number): number {
+    const producer = this.#memory.get32(REQ_PROD) | 0;
     const consumer = this.#reqCons;
     const count = (producer - consumer) >>> 0;
     if (count > (this.#rspProd + this.size - consumer) >>> 0) overflow(this, producer, consumer);
@@ -363,13 +357,11 @@ export class BackRing {
   finalCheck(): boolean {
     const memory = this.#memory;
     const consumer = this.#reqCons;
-    let producer = memory.get32(REQ_PROD) | 0;
-    if (producer === consumer) {
+    if ((memory.get32(REQ_PROD) | 0) === consumer) {
       memory.set32(REQ_EVENT, consumer + 1);
-      producer = memory.get32(REQ_PROD) | 0;
-      if (producer === consumer) return false;
+      if ((memory.get32(REQ_PROD) | 0) === consumer) return false;
     }
-    return this.#accept(producer) > 0;
+    return this.unconsumed > 0;
   }
 }
 

@@ -28,7 +28,7 @@ export const RUNSTATE_offline = 3;
 
 /** Set in state_entry_time while the area is being written. */
 export const XEN_RUNSTATE_UPDATE = 1n << 63n;
-/** set_singleshot_timer: -ETIME instead of an interrupt at once if the time has passed. */
+/** set_singleshot_timer: once refused a time that had passed; Xen 4.17 takes it all the same. */
 export const VCPU_SSHOTTMR_future = 1;
 
 export const VcpuRunstateInfo = struct('vcpu_runstate_info', {

@@ -139,7 +139,7 @@ export class PvGrants implements Grants {
     return this.#nextRef++;
   }
 
-  /** One more frame for the table. @throws GrantError when Xen allows no more. */
+  /** One more frame for the table. @throws GrantError when Xen or the list in a slot has no room. */
   #grow(): void {
     const count = this.#frames + 1;
     const { slot } = this.#xen.arguments;

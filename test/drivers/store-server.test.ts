@@ -113,6 +113,8 @@ describe('permissions', () => {
       'keep a domain out of its own home directory, but not out of what it owns',
       [
         [1, 0, 'WRITE x|1', '!EACCES'],
+        [1, 0, 'MKDIR x|', '!EACCES'],
+        [1, 0, 'RM x|', '!EACCES'],
         [1, 0, 'RM data|', 'OK|'],
         [1, 0, 'WRITE data|1', '!EACCES'],
       ],
@@ -135,6 +137,8 @@ describe('permissions', () => {
         [1, 0, 'GET_PERMS data/x|', 'n1|r2|'],
         [2, 0, 'READ /local/domain/1/data/x|', '1'],
         [2, 0, 'WRITE /local/domain/1/data/x|2', '!EACCES'],
+        [2, 0, 'MKDIR /local/domain/1/data/x|', '!EACCES'],
+        [2, 0, 'RM /local/domain/1/data/x|', '!EACCES'],
         [3, 0, 'READ /local/domain/1/data/x|', '!EACCES'],
       ],
     ],

@@ -1,17 +1,30 @@
 /** What only a PV kernel has, on the real hypervisor: its tables, event channels and grants. */
 import { firstValueFrom } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { GrantError, type Kernel, KernelFault, XenError } from '../../guest-kernel/index.ts';
-import { EBUSY, EINVAL, ENOENT, EPERM, ESRCH } from '../../protocol/errno.ts';
+import {
+  GrantError,
+  type Kernel,
+  KernelFault,
+  type Xen,
+  XenError,
+} from '../../guest-kernel/index.ts';
+import { CALLBACKTYPE_nmi } from '../../protocol/callback.ts';
+import { EBUSY, EFAULT, EINVAL, ENOENT, ENOSYS, EPERM, ESRCH } from '../../protocol/errno.ts';
 import * as gt from '../../protocol/grant-table.ts';
 import { Domid, Gref, Port, VcpuId } from '../../protocol/units.ts';
-import { MMUEXT_PIN_L4_TABLE } from '../../protocol/xen.ts';
+import { DOMID_SELF, MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L4_TABLE } from '../../protocol/xen.ts';
 import { runPv } from './domain-fixture.ts';
 
 const USER_VA = 0x400000;
+const NOT_CANONICAL = 0x800000000000;
+const OF_XEN = -0x7d0000000000;
 const MS = 1_000_000;
 const ZERO = Domid(0);
 const ONE = Domid(1);
+
+/** Low bits of a present entry. */
+const READ_ONLY = 0x61;
+const WRITABLE = 0x63;
 
 type Main = (kernel: Kernel) => Promise<void>;
 
@@ -38,6 +51,13 @@ class Box<T> {
 /** The domain lives until the machine is done. */
 const stay = async (k: Kernel): Promise<void> => {
   for (;;) await k.time.sleep(1000 * MS);
+};
+
+const setupTable = (xen: Xen, frameList: number, count: number): void => {
+  const bytes = new Uint8Array(gt.GnttabSetupTable.size * count);
+  const view = new DataView(bytes.buffer);
+  gt.GnttabSetupTable.set(view, 0, { dom: DOMID_SELF, nrFrames: 1, frameList });
+  xen.memory.grantTableOp('setup_table', gt.GNTTABOP_setup_table, bytes, count);
 };
 
 describe('memory of a PV kernel', () => {
@@ -175,7 +195,91 @@ describe('event channels of a PV kernel', () => {
   });
 });
 
+describe('hypercalls of a PV kernel', () => {
+  it.each<[string, string, number, (xen: Xen) => void]>([
+    [
+      'a trap handler that is not canonical',
+      'set_trap_table',
+      EINVAL,
+      (xen) => xen.setTrapTable([{ vector: 3, address: NOT_CANONICAL, dpl: 0 }]),
+    ],
+    [
+      'a callback that is not canonical',
+      'CALLBACKOP_register',
+      EINVAL,
+      (xen) => xen.registerCallback(CALLBACKTYPE_nmi, NOT_CANONICAL),
+    ],
+    ['an unknown assist', 'vm_assist', EINVAL, (xen) => xen.vmAssist(0, 33)],
+    [
+      'an address without a table',
+      'update_va_mapping',
+      EINVAL,
+      (xen) => xen.memory.updateVaMapping(USER_VA, 0),
+    ],
+    [
+      'the table of nobody',
+      'mmu_update',
+      EINVAL,
+      (xen) => xen.memory.mmuUpdate([{ ptr: 0, val: 0n }]),
+    ],
+    [
+      'an unknown kind of update',
+      'mmu_update',
+      ENOSYS,
+      (xen) => xen.memory.mmuUpdate([{ ptr: 4, val: 0n }]),
+    ],
+    [
+      'to pin what is not ours',
+      'mmuext_op',
+      EINVAL,
+      (xen) => xen.memory.mmuext([{ cmd: MMUEXT_PIN_L1_TABLE, arg1: 0 }]),
+    ],
+    [
+      'an unknown extended operation',
+      'mmuext_op',
+      ENOSYS,
+      (xen) => xen.memory.mmuext([{ cmd: 99 }]),
+    ],
+    ['two grant tables', 'setup_table', EINVAL, (xen) => setupTable(xen, OF_XEN, 2)],
+    ['a list of frames in Xen', 'setup_table', EFAULT, (xen) => setupTable(xen, OF_XEN, 1)],
+  ])('are refused: %s', async (_case, call, errno, act) => {
+    await run(async (k) => {
+      expect(() => act(k.xen!)).toThrow(new XenError(call, errno));
+    });
+  });
+
+  it.each<[string, number, (table: number) => number]>([
+    ['what is not memory', EPERM, () => 0xfee00],
+    ['a table, writable', EBUSY, (table) => table],
+  ])('do not map %s', async (_case, errno, frame) => {
+    await run(async (k) => {
+      const { memory } = k.xen!;
+      const pfn = k.frames.alloc();
+      const table = k.machineFrame(pfn);
+      k.cpu.fillBytes(k.virt(pfn), 4096, 0);
+      memory.updateVaMapping(k.virt(pfn), table * 4096 + READ_ONLY);
+      memory.mmuext([{ cmd: MMUEXT_PIN_L1_TABLE, arg1: table }]);
+      const entry = frame(table) * 4096 + WRITABLE;
+      const update = { ptr: table * 4096, val: BigInt(entry) };
+      expect(() => memory.mmuUpdate([update])).toThrow(new XenError('mmu_update', errno));
+      expect(() => memory.updateVaMapping(k.virt(pfn), entry)).toThrow(
+        new XenError('update_va_mapping', errno),
+      );
+    });
+  });
+});
+
 describe('grants of a PV kernel', () => {
+  it('end with GrantError when the table can grow no more', async () => {
+    await run(async (k) => {
+      const pfn = k.frames.alloc();
+      const all = (): void => {
+        for (;;) k.grants!.grant(ONE, pfn, true);
+      };
+      expect(all).toThrow(new GrantError('GNTTABOP_setup_table', gt.GNTST_no_space));
+    });
+  });
+
   it('let another domain map and copy a frame, until they end', async () => {
     const granted = new Box<{ shared: Gref; readonly: Gref }>();
     const done = new Box<boolean>();

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RingLink, Xenstore, XenstoreError } from '../../guest-kernel/index.ts';
 import { ByteConsumer, ByteProducer } from '../../protocol/byte-ring.ts';
 import { EACCES, EIO, ENOENT } from '../../protocol/errno.ts';
-import { ArrayRingMemory } from '../../protocol/ring.ts';
+import { ArrayRingMemory, RingOverflow } from '../../protocol/ring.ts';
 import * as xs from '../../protocol/xs-wire.ts';
 
 type Reply = [type: number, payload: Uint8Array];
@@ -109,6 +109,17 @@ describe('Xenstore', () => {
     const store = new Server(() => error(name)).connect();
     await expect(store.mkdir('x')).rejects.toMatchObject({ errno, path: 'x' });
     await expect(store.tryRead('x')).rejects.toBeInstanceOf(XenstoreError);
+  });
+
+  it('rejects whatever waits, and all that comes, once the other end ruined the ring', async () => {
+    const server = new Server(() => undefined);
+    const store = server.connect();
+    const reading = store.read('a');
+    server.memory.set32(xs.XENSTORE_RSP.prod, 5000);
+    server.events.next();
+    await expect(reading).rejects.toBeInstanceOf(RingOverflow);
+    server.memory.set32(xs.XENSTORE_RSP.prod, 0);
+    await expect(store.read('b')).rejects.toBeInstanceOf(RingOverflow);
   });
 
   it('moves messages longer than the ring, in order', async () => {

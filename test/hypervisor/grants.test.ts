@@ -156,6 +156,16 @@ describe('GNTTABOP_map_grant_ref', () => {
     expect(marks(8)).toBe(abi.GTF_reading | abi.GTF_writing);
   });
 
+  it('allows 32,768 mappings, and one more when one has gone', () => {
+    const { dom0, map, unmap } = setting();
+    let last = map();
+    while (dom0.domain.grants.mapped < 32768) last = map();
+    expect(last.status).toBe(0);
+    expect(map().status).toBe(abi.GNTST_no_space);
+    expect(unmap(last.handle)).toBe(0);
+    expect(map().status).toBe(0);
+  });
+
   it('survives the death of the granter: the page is freed, zeroed, with the last mapping', () => {
     const { dom0, bob, frames, map, unmap, xen } = setting();
     const mfn = bob.mfn(bob.free);
@@ -241,7 +251,9 @@ describe('GNTTABOP_copy', () => {
     ['beyond the page', abi.GNTST_bad_copy_arg, { ref: 8, offset: 4093 }, {}],
     ['to beyond the page', abi.GNTST_bad_copy_arg, { ref: 8 }, { offset: 4093 }],
     ['a frame of another domain', abi.GNTST_permission_denied, { gmfn: 1, domid: 1 }, {}],
+    ['to a frame of another domain', abi.GNTST_permission_denied, { ref: 8 }, { domid: 1 }],
     ['an unknown domain', abi.GNTST_bad_domain, { ref: 8, domid: 77 }, {}],
+    ['to an unknown domain', abi.GNTST_bad_domain, { ref: 8 }, { domid: 77 }],
     ['a bad reference', abi.GNTST_bad_gntref, { ref: 600 }, {}],
     ['a reference that grants nothing', abi.GNTST_general_error, { ref: 9 }, {}],
     ['a frame that is not memory', abi.GNTST_bad_page, { gmfn: 1e12 }, {}],
@@ -253,6 +265,17 @@ describe('GNTTABOP_copy', () => {
     const to = 'gmfn' in dest ? { gmfn: dom0.boot.cr3Mfn } : { gmfn: own, ...dest };
     const from = { gmfn: own, ...source };
     expect(copy(from, 'ref' in dest ? dest : to)).toBe(status);
+  });
+
+  it('refuses a frame that the granter gave back although the entry is in use', () => {
+    const { dom0, bob, copy, frames, map, own } = copying();
+    const mfn = bob.mfn(bob.free);
+    expect(map({ hostAddr: dom0.va(dom0.free + 1) }).status).toBe(0);
+    expect(dom0.call(updateVaMapping, dom0.va(dom0.free + 1), 0, 0)).toBe(0);
+    expect(bob.call(updateVaMapping, bob.va(bob.free), 0, 0)).toBe(0);
+    expect(bob.domain.memory.release(mfn)).toBe(true);
+    expect(frames.belongs(mfn, bob.domain.id)).toBe(false);
+    expect(copy({ ref: 8 }, { gmfn: own })).toBe(abi.GNTST_general_error);
   });
 
   it('does nothing, successfully, for no bytes', () => {

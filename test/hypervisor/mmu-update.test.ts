@@ -127,6 +127,14 @@ describe('mmu_update', () => {
     expect(update([[0, 0]], domid)).toBe(-errno);
   });
 
+  it('lets nobody set machine-to-physical entries through the tables of another', () => {
+    const { alice, bob, update } = setting();
+    const tables = ((bob.domain.id + 1) << 16) | DOMID_SELF;
+    const request: [number, number] = [alice.mfn(3) * 4096 + MMU_MACHPHYS_UPDATE, 1];
+    expect(update([request], tables, alice)).toBe(-EPERM);
+    expect(update([request], DOMID_SELF, alice)).toBe(0);
+  });
+
   it('lets domain 0 map frames of the domain that it names', () => {
     const set = setting();
     const { alice, bob, frames } = set;

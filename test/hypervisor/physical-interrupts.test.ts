@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../../machine/block-store.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { Platform } from '../../machine/platform.ts';
-import { EEXIST, EINVAL, EPERM, ESRCH } from '../../protocol/errno.ts';
+import { EEXIST, EINVAL, ENOSPC, EPERM, ESRCH } from '../../protocol/errno.ts';
 import {
   EVTCHNOP_bind_pirq,
   EVTCHNOP_close,
+  EVTCHNSTAT_unbound,
   EvtchnBindPirq,
   EvtchnClose,
 } from '../../protocol/event-channel.ts';
@@ -114,8 +115,10 @@ describe('physical interrupts', () => {
     await host.run();
     expect(host.kinds('interrupt')).toHaveLength(1);
   });
+});
 
-  it('are refused by line, and bound once', async () => {
+describe('EVTCHNOP_bind_pirq', () => {
+  it('refuses what is no line of domain 0’s, and binds one once', async () => {
     const host = new PvHost({ platform });
     const results: number[] = [];
     host.add(
@@ -131,6 +134,20 @@ describe('physical interrupts', () => {
     );
     await host.run();
     expect(results).toEqual([-EINVAL, -EINVAL, -EINVAL, 0, -EEXIST, -EINVAL, 0]);
+  });
+
+  it('binds nothing when no port is free', async () => {
+    const host = new PvHost({ platform });
+    let result = 0;
+    const domain = host.add(
+      (guest) => {
+        ({ result } = bindPirq(guest, 4));
+      },
+      { privileged: true },
+    );
+    while (domain.events.allocate(EVTCHNSTAT_unbound, 0) >= 0);
+    await host.run();
+    expect([result, host.xen.interrupts?.bound(4)]).toEqual([-ENOSPC, false]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../machine/cpu.ts';
 import type { PortDevice } from '../../machine/port-bus.ts';
+import { EINVAL, ENOSYS } from '../../protocol/errno.ts';
 import { __HYPERVISOR_physdev_op } from '../../protocol/hypercalls.ts';
 import {
   PHYSDEVOP_set_iobitmap,
@@ -168,7 +169,7 @@ describe('I/O of PV guests', () => {
 });
 
 describe('physdev_op', () => {
-  it('refuses a level above 3 and a bitmap beyond the last port', async () => {
+  it('refuses a level above 3, a bitmap beyond the last port, and an unknown command', async () => {
     const results: number[] = [];
     await runPv((guest) => {
       results.push(setIopl(guest, 4));
@@ -180,7 +181,8 @@ describe('physdev_op', () => {
           }).result,
         );
       }
+      results.push(guest.cpu.syscall(__HYPERVISOR_physdev_op, 1000, 0));
     });
-    expect(results).toEqual([-22, 0, -22]);
+    expect(results).toEqual([-EINVAL, 0, -EINVAL, -ENOSYS]);
   });
 });

@@ -227,6 +227,17 @@ describe('runstate', () => {
   });
 });
 
+describe('VCPUOP_get_runstate_info', () => {
+  it('refuses a place that cannot be written, or not even read', async () => {
+    const results: number[] = [];
+    await runPv((guest) => {
+      for (const at of [guest.start.ptBase, 0x1000])
+        results.push(vcpuOp(guest, abi.VCPUOP_get_runstate_info, 0, at));
+    });
+    expect(results).toEqual([-EFAULT, -EFAULT]);
+  });
+});
+
 describe('VCPUOP_register_vcpu_time_memory_area', () => {
   it('copies the clock there if it can, and refuses only an address in Xen', async () => {
     const seen: number[] = [];

@@ -95,7 +95,15 @@ const message = (c: Choices, body: string): Uint8Array => {
 const rawRequest: Deed = (f) => {
   const { c, k } = f;
   const { va, port } = f.store;
-  const bytes = message(c, c.pick([`${f.path()}\0${f.value()}`, `${f.path()}\0`, f.value(), `${f.path()}\0n${c.below(4)}\0r2\0`]));
+  const bytes = message(
+    c,
+    c.pick([
+      `${f.path()}\0${f.value()}`,
+      `${f.path()}\0`,
+      f.value(),
+      `${f.path()}\0n${c.below(4)}\0r2\0`,
+    ]),
+  );
   let produced = k.cpu.load32(va + at.reqProd);
   for (const byte of bytes.subarray(0, 900)) {
     k.cpu.store8(va + at.req + (produced & 1023), byte);
@@ -204,9 +212,15 @@ describe('domain 0', () => {
   it('serves a good domain beside one that keeps to no protocol, and lets go of both', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(), { maxLength: 60, size: 'max' }), async (seeds) => {
-        const disks = [new MemoryStore(new Uint8Array(64 * 512)), new MemoryStore(new Uint8Array(64 * 512))];
+        const disks = [
+          new MemoryStore(new Uint8Array(64 * 512)),
+          new MemoryStore(new Uint8Array(64 * 512)),
+        ];
         const host = new ServedHost(disks, 16384);
-        const bad: Domain = host.start(hostile(seeds, () => bad.boot), [false]);
+        const bad: Domain = host.start(
+          hostile(seeds, () => bad.boot),
+          [false],
+        );
         const victim = host.start(good, [true, false]);
         await host.settle();
 

@@ -20,7 +20,7 @@ export interface Surroundings {
 }
 
 const PAGES = 24;
-const TWO = 2;
+
 const POWERS = [7, 12, 15, 16, 31, 32, 39, 47, 48, 52, 53, 62, 63, 64];
 
 export class HostileGuest {
@@ -150,7 +150,7 @@ export class HostileGuest {
       case 1:
         return this.va();
       case 2:
-        return TWO ** c.pick(POWERS) * (c.once(2) ? 1 : -1) - c.below(3);
+        return 2 ** c.pick(POWERS) * (c.once(2) ? 1 : -1) - c.below(3);
       case 3:
         return c.bits();
       case 4:
@@ -196,7 +196,8 @@ export class HostileGuest {
   /** Several structs of one kind, one after the other. */
   list<S extends AnyStruct>(struct: S, count: number, value: () => object): number {
     const bytes = new Uint8Array(struct.size * count);
-    for (let i = 0; i < count; i++) struct.set(new DataView(bytes.buffer), i * struct.size, value());
+    for (let i = 0; i < count; i++)
+      struct.set(new DataView(bytes.buffer), i * struct.size, value());
     return this.write(bytes);
   }
 

@@ -20,7 +20,12 @@ const mmuUpdate: Maker = (g) => {
     ptr: g.mfn() * 4096 + c.below(512) * (c.once(9) ? 1 : 8) + c.below(4),
     val: g.pte(),
   }));
-  return [list, c.once(9) ? g.number() : count, c.once(3) ? g.va() : 0, c.once(5) ? g.number() : 0x7ff0];
+  return [
+    list,
+    c.once(9) ? g.number() : count,
+    c.once(3) ? g.va() : 0,
+    c.once(5) ? g.number() : 0x7ff0,
+  ];
 };
 
 const mmuextOp: Maker = (g) => {
@@ -31,7 +36,12 @@ const mmuextOp: Maker = (g) => {
     arg1: { mfn: c.once(4) ? g.number() : g.mfn() },
     arg2: { srcMfn: c.once(2) ? g.number() : g.mfn() },
   }));
-  return [list, c.once(9) ? g.number() : count, c.once(3) ? g.va() : 0, c.once(5) ? g.number() : 0x7ff0];
+  return [
+    list,
+    c.once(9) ? g.number() : count,
+    c.once(3) ? g.va() : 0,
+    c.once(5) ? g.number() : 0x7ff0,
+  ];
 };
 
 const updateVaMapping: Maker = (g) => [
@@ -76,10 +86,7 @@ const eventOp: Maker = (g) => {
     case 5:
       return [ev.EVTCHNOP_send, g.struct(ev.EvtchnSend, { port: port() })];
     case 6:
-      return [
-        ev.EVTCHNOP_bind_vcpu,
-        g.struct(ev.EvtchnBindVcpu, { port: port(), vcpu: vcpu() }),
-      ];
+      return [ev.EVTCHNOP_bind_vcpu, g.struct(ev.EvtchnBindVcpu, { port: port(), vcpu: vcpu() })];
     case 7:
       return [ev.EVTCHNOP_unmask, g.struct(ev.EvtchnUnmask, { port: port() })];
     case 8:

@@ -101,7 +101,11 @@ export const act = (g: HostileGuest, deed: Deed): void => {
     }
     case 'multicall': {
       const count = 1 + c.below(6);
-      cpu.syscall(__HYPERVISOR_multicall, multicallList(g, code, start, count), c.once(9) ? g.number() : count);
+      cpu.syscall(
+        __HYPERVISOR_multicall,
+        multicallList(g, code, start, count),
+        c.once(9) ? g.number() : count,
+      );
       break;
     }
     case 'table':
@@ -120,7 +124,10 @@ export const act = (g: HostileGuest, deed: Deed): void => {
     case 'iret': {
       const frame = c.pick(g.pages) + c.below(8) * 8;
       for (let i = 0; i < FRAME_WORDS; i++)
-        cpu.storeNumber(frame + 8 * i, i === 4 && !c.once(3) ? code() : i === 7 && !c.once(4) ? g.stack : g.number());
+        cpu.storeNumber(
+          frame + 8 * i,
+          i === 4 && !c.once(3) ? code() : i === 7 && !c.once(4) ? g.stack : g.number(),
+        );
       if (!c.once(3)) cpu.storeNumber(frame + 40, 0xe030 + (c.once(4) ? 3 : 0));
       cpu.setReg(RSP, frame);
       cpu.syscall(__HYPERVISOR_iret);

@@ -117,7 +117,10 @@ const dma: Deed = ({ cpu, c }) => {
   const table = FREE + 0x3000;
   for (let i = 0; i < 4; i++) {
     cpu.store32(table + 8 * i, c.once(3) ? c.bits() : 512 * 4096 + c.below(64) * 512);
-    cpu.store32(table + 8 * i + 4, (c.once(2) ? c.bits() & 0xffff : 512) | (c.once(3) ? 2 ** 31 : 0));
+    cpu.store32(
+      table + 8 * i + 4,
+      (c.once(2) ? c.bits() & 0xffff : 512) | (c.once(3) ? 2 ** 31 : 0),
+    );
   }
   const base = 0xc000 + 8 * c.below(2);
   const drive = c.once(2) ? 0x1f0 : 0x170;
@@ -125,7 +128,10 @@ const dma: Deed = ({ cpu, c }) => {
   cpu.out8(drive + 2, c.below(6));
   for (let i = 3; i < 6; i++) cpu.out8(drive + i, c.once(3) ? c.bits() & 0xff : 0);
   cpu.out8(drive + 6, 0xe0 + (c.once(3) ? 0x10 : 0) + c.below(2));
-  cpu.out8(drive + 7, c.pick([0xc8, 0xca, 0x20, 0x30, 0xc4, 0xc5, 0xec, 0xe7, 0x25, 0x35, 0xef, c.bits() & 0xff]));
+  cpu.out8(
+    drive + 7,
+    c.pick([0xc8, 0xca, 0x20, 0x30, 0xc4, 0xc5, 0xec, 0xe7, 0x25, 0x35, 0xef, c.bits() & 0xff]),
+  );
   cpu.out8(base, c.pick([1, 9, 9, 1, 0, 8]));
 };
 
@@ -139,7 +145,10 @@ const table: Deed = (m) => {
   const { c, cpu } = m;
   const entry = BigInt(c.once(3) ? c.bits() : c.below(PAGES)) * 4096n + BigInt(c.bits() & 0x1e7);
   const high = c.once(6) ? BigInt(c.bits()) << 32n : 0n;
-  cpu.store64(FREE + 0x4000 + c.below(4) * 4096 + c.pick([0, 256, 511, c.below(512)]) * 8, entry | high);
+  cpu.store64(
+    FREE + 0x4000 + c.below(4) * 4096 + c.pick([0, 256, 511, c.below(512)]) * 8,
+    entry | high,
+  );
 };
 
 const tableRoot: Deed = (m) => {
@@ -224,7 +233,11 @@ const hostile =
     }
   };
 
-const disks = () => [new MemoryStore(new Uint8Array(64 * 512)), undefined, new MemoryStore(new Uint8Array(8 * 512))];
+const disks = () => [
+  new MemoryStore(new Uint8Array(64 * 512)),
+  undefined,
+  new MemoryStore(new Uint8Array(8 * 512)),
+];
 
 describe('a hostile hardware-assisted domain', () => {
   it('breaks neither the host nor its neighbour, whatever it does to its devices and tables', async () => {

@@ -1,7 +1,11 @@
 /** Runs hostile PV domains beside a victim, and looks at everything afterwards. */
 import { expect } from 'vitest';
 import type { Domain } from '../../hypervisor/domain.ts';
-import { __HYPERVISOR_console_io, __HYPERVISOR_set_callbacks, __HYPERVISOR_set_trap_table } from '../../protocol/hypercalls.ts';
+import {
+  __HYPERVISOR_console_io,
+  __HYPERVISOR_set_callbacks,
+  __HYPERVISOR_set_trap_table,
+} from '../../protocol/hypercalls.ts';
 import { TrapInfo } from '../../protocol/xen.ts';
 import { PvHost, type RawGuest } from '../support/pv-fixture.ts';
 import { Choices } from './choices.ts';
@@ -26,7 +30,11 @@ const settleIn = (g: HostileGuest): void => {
   const bytes = new Uint8Array(TrapInfo.size * 33);
   for (let vector = 0; vector < 32; vector++) {
     const address = cpu.entry(handler(g, ERROR_CODES.includes(vector) ? 3 : 2));
-    TrapInfo.set(new DataView(bytes.buffer), vector * TrapInfo.size, { vector, cs: 0xe033, address });
+    TrapInfo.set(new DataView(bytes.buffer), vector * TrapInfo.size, {
+      vector,
+      cs: 0xe033,
+      address,
+    });
   }
   const va = g.pages[0]!;
   cpu.storeBytes(va, bytes);
