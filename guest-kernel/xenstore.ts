@@ -112,7 +112,7 @@ class Exchange {
 
 /**
  * Paths relative to the domain's own directory unless they begin with `/`. Every method rejects
- * with XenstoreError.
+ * with XenstoreError, or with RingOverflow or XsWireError once the connection is lost.
  */
 export class XenstoreTransaction {
   protected readonly exchange: Exchange;

@@ -46,6 +46,7 @@ import { guestCpuid } from './cpuid-policy.ts';
 import { chargeExit, injectException, interruptPending, leaveGuest, resumeGuest } from './hvm.ts';
 import { vmcall } from './hypercalls.ts';
 import type { Hypervisor } from './hypervisor.ts';
+import { ones, outValue, setIn, traceIo } from './port-io.ts';
 import { hex } from './pv-traps.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -156,8 +157,6 @@ const writeMsr = (vcpu: XenVcpu): boolean => {
   return true;
 };
 
-const ones = (size: number): number => (size === 4 ? 0xffffffff : size === 2 ? 0xffff : 0xff);
-
 const io = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   const port = arch.get(EXIT_A);
@@ -167,42 +166,21 @@ const io = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (flags & IO_STRING) {
     string(xen, vcpu, port, size, (flags & IO_IN) !== 0);
   } else if (flags & IO_IN) {
-    const value = read(xen, vcpu, port, size);
-    // A 32-bit result clears the upper half; narrower ones leave the rest of RAX alone.
-    if (size === 4) arch.setHalves(RAX << 3, value, 0);
-    else
-      arch.setHalves(
-        RAX << 3,
-        ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0,
-        arch.hi(RAX << 3),
-      );
+    setIn(arch, size, read(xen, vcpu, port, size));
   } else {
-    write(xen, vcpu, port, size, (arch.lo(RAX << 3) & ones(size)) >>> 0);
+    write(xen, vcpu, port, size, outValue(arch, size));
   }
 };
 
 const read = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number): number => {
   const value = vcpu.domain.hvm!.bus.read(port, size, vcpu.arch.pcpu.now);
-  traceIo(xen, vcpu, port, size, value, 'in');
+  traceIo(xen, vcpu, { dir: 'in', port, size, value });
   return value;
 };
 
 const write = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value: number): void => {
-  traceIo(xen, vcpu, port, size, value, 'out');
+  traceIo(xen, vcpu, { dir: 'out', port, size, value });
   vcpu.domain.hvm!.bus.write(port, size, value, vcpu.arch.pcpu.now);
-};
-
-const traceIo = (
-  xen: Hypervisor,
-  vcpu: XenVcpu,
-  port: number,
-  size: number,
-  value: number,
-  dir: string,
-): void => {
-  const { trace } = xen.machine;
-  if (trace.on)
-    trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
 };
 
 /**

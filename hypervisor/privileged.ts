@@ -28,6 +28,7 @@ import { PAGE_SIZE } from '../protocol/units.ts';
 import { newBaseptr } from './base-pointer.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { readMsr, writeMsr } from './msrs.ts';
+import { ones, outValue, setIn, traceIo } from './port-io.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** PE, MP, ET, NE, WP, AM, PG: as a PV guest finds them. */
@@ -120,14 +121,12 @@ const owns = (vcpu: XenVcpu, port: number): boolean => {
   return port >>> 1 !== PORT_PIC_MASTER >>> 1 && port >>> 1 !== PORT_PIC_SLAVE >>> 1;
 };
 
-const ones = (size: number): number => (size === 4 ? 0xffffffff : size === 2 ? 0xffff : 0xff);
-
 const read = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number): number => {
   const { pcpu } = vcpu.arch;
   if (!owns(vcpu, port)) return ones(size);
   pcpu.charge(CAUSE_PORT_IO, xen.machine.costs.portIo);
   const value = xen.machine.bus.read(port, size, pcpu.now);
-  traceIo(xen, vcpu, port, size, value, 'in');
+  traceIo(xen, vcpu, { dir: 'in', port, size, value });
   return value;
 };
 
@@ -135,21 +134,8 @@ const write = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value
   const { pcpu } = vcpu.arch;
   if (!owns(vcpu, port)) return;
   pcpu.charge(CAUSE_PORT_IO, xen.machine.costs.portIo);
-  traceIo(xen, vcpu, port, size, value, 'out');
+  traceIo(xen, vcpu, { dir: 'out', port, size, value });
   xen.machine.bus.write(port, size, value, pcpu.now);
-};
-
-const traceIo = (
-  xen: Hypervisor,
-  vcpu: XenVcpu,
-  port: number,
-  size: number,
-  value: number,
-  dir: string,
-): void => {
-  const { trace } = xen.machine;
-  if (trace.on)
-    trace.emit({ time: vcpu.arch.pcpu.now, who: vcpu.name, kind: 'io', dir, port, size, value });
 };
 
 const portAccess = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
@@ -158,14 +144,10 @@ const portAccess = (xen: Hypervisor, vcpu: XenVcpu, isIn: boolean): boolean => {
   const size = arch.lo(RCX << 3);
   if (!permitted(xen, vcpu, port, size)) return false;
   if (!isIn) {
-    write(xen, vcpu, port, size, (arch.lo(RAX << 3) & ones(size)) >>> 0);
+    write(xen, vcpu, port, size, outValue(arch, size));
     return true;
   }
-  const value = read(xen, vcpu, port, size);
-  // A 32-bit result clears the upper half; narrower ones leave the rest of RAX alone.
-  if (size === 4) arch.setHalves(RAX << 3, value, 0);
-  else
-    arch.setHalves(RAX << 3, ((arch.lo(RAX << 3) & ~ones(size)) | value) >>> 0, arch.hi(RAX << 3));
+  setIn(arch, size, read(xen, vcpu, port, size));
   return true;
 };
 

@@ -30,23 +30,26 @@ describe('ring memory over an array', () => {
   const EDGE = 0xdeadbeef;
 
   // By words the first two times, then by longs where the length and the place allow it.
-  it.each([1, 2, 3, 4, 5, 6, 16, 27, 28, 30, 63])('copies %i words exactly, every time', (length) => {
-    for (const at of [16, 17]) {
-      const words = new Uint32Array(256);
-      const memory = new ArrayRingMemory(words);
-      const from = pattern(length);
-      const into = new Uint32Array(length);
-      for (let time = 0; time < 4; time++) {
-        from[0] = time;
-        words.fill(EDGE);
-        memory.write(at * 4, from);
-        expect([...words.subarray(at - 1, at + length + 1)]).toEqual([EDGE, ...from, EDGE]);
-        into.fill(0);
-        memory.read(at * 4, into);
-        expect(into).toEqual(from);
+  it.each([1, 2, 3, 4, 5, 6, 16, 27, 28, 30, 63])(
+    'copies %i words exactly, every time',
+    (length) => {
+      for (const at of [16, 17]) {
+        const words = new Uint32Array(256);
+        const memory = new ArrayRingMemory(words);
+        const from = pattern(length);
+        const into = new Uint32Array(length);
+        for (let time = 0; time < 4; time++) {
+          from[0] = time;
+          words.fill(EDGE);
+          memory.write(at * 4, from);
+          expect([...words.subarray(at - 1, at + length + 1)]).toEqual([EDGE, ...from, EDGE]);
+          into.fill(0);
+          memory.read(at * 4, into);
+          expect(into).toEqual(from);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('copies a buffer that begins in the middle of a long', () => {
     const memory = new ArrayRingMemory(new Uint32Array(64));
