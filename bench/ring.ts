@@ -110,7 +110,7 @@ export async function benchRing(): Promise<BenchRow[]> {
 }
 
 function best(measure: () => number): number {
-  return Math.max(...Array.from({ length: 5 }, measure));
+  return Math.max(...Array.from({ length: 9 }, measure));
 }
 
 function ours(batch: number, rounds: number): number {

@@ -128,7 +128,7 @@ function writeLongs(to: BigUint64Array, at: number, from: BigUint64Array): void 
     to[at + 6] = from[6]!;
     to[at + 7] = from[7]!;
     to[at + 8] = from[8]!;
-    to[at + 9] = from[9]!;
+    to[at + 9] = from[8]!;
     to[at + 10] = from[10]!;
     to[at + 11] = from[11]!;
     to[at + 12] = from[12]!;
@@ -187,6 +187,7 @@ export class FrontRing {
   readonly #memory: RingMemory;
   readonly #entry: number;
   readonly #mask: number;
+  // Indices are kept signed, and never undefined, so that they stay small integers for V8.
   #reqProd = 0; // next private slot
   #pushed = 0; // what the shared req_prod says
   #rspCons = 0;
@@ -282,7 +283,7 @@ export class BackRing {
   readonly #memory: RingMemory;
   readonly #entry: number;
   readonly #mask: number;
-  #rspProd = 0; // next private slot
+  #rspProd = 0; // next private slot; indices are signed as in FrontRing
   #pushed = 0; // what the shared rsp_prod says
   #reqCons = 0;
   #reqSeen = 0; // req_prod as last read and checked

@@ -48,7 +48,7 @@ describe('a trace file', () => {
   it('prints one line or one JSON object a record', () => {
     expect(RECORDS.map(traceLine).map((line) => line.replace(/ +/g, ' '))).toEqual([
       ' 1 d1v0 hypercall name=sched_op result=-38',
-      ' 2500000000000 cpu0 fault address=-2147483648 write=true',
+      ' 2500000000000 cpu0 fault address=0xffffffff80000000 write=true',
       ' 3 d0 value big=9223372036854775808 small=5',
       ' 4 d1v0 hypercall name=console_io result=0',
     ]);
