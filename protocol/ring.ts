@@ -19,9 +19,9 @@ export interface RingMemory {
 const NO_WORDS = new Uint32Array(0);
 
 /**
- * Ring memory over an array: one page, or several contiguous ones. A buffer that comes again and again
- * is copied 64 bits at a time, so each end should have a memory of its own. RangeError if `words` does
- * not begin at a multiple of 8 bytes.
+ * Ring memory over an array: one page, or several contiguous ones. A buffer that comes again and
+ * again is copied 64 bits at a time, so each end should have a memory of its own. RangeError if
+ * `words` does not begin at a multiple of 8 bytes.
  */
 export class ArrayRingMemory implements RingMemory {
   readonly words: Uint32Array;
@@ -80,7 +80,7 @@ export class ArrayRingMemory implements RingMemory {
   }
 }
 
-/** Whether a buffer is whole longs, and at least the two that `readLongs` and `writeLongs` expect. */
+/** Whether a buffer is whole longs, and at least the two that the copying begins with. */
 function hasLongs(words: Uint32Array): boolean {
   return words.length >= 4 && words.length % 2 === 0 && words.byteOffset % 8 === 0;
 }
@@ -89,8 +89,8 @@ function longsOf(words: Uint32Array): BigUint64Array {
   return new BigUint64Array(words.buffer, words.byteOffset, words.length >>> 1);
 }
 
-// Compiled, these make no BigInt: a long goes from load to store in a register. They are written out
-// because a loop costs more than the copying: first a small response, then the rest of a blkif request.
+// Compiled, these make no BigInt: a long goes from load to store in a register. They are written
+// out because a loop costs more than the copying: a blkif response, then the rest of a request.
 
 function readLongs(from: BigUint64Array, at: number, to: BigUint64Array): void {
   const { length } = to;
@@ -128,7 +128,7 @@ function writeLongs(to: BigUint64Array, at: number, from: BigUint64Array): void 
     to[at + 6] = from[6]!;
     to[at + 7] = from[7]!;
     to[at + 8] = from[8]!;
-    to[at + 9] = from[8]!;
+    to[at + 9] = from[9]!;
     to[at + 10] = from[10]!;
     to[at + 11] = from[11]!;
     to[at + 12] = from[12]!;
@@ -235,7 +235,7 @@ export class FrontRing {
     const count = (now - this.#pushed) >>> 0;
     memory.set32(REQ_PROD, now);
     this.#pushed = now;
-    return (now - memory.get32(REQ_EVENT)) >>> 0 < count; // the event lies among the `count` just pushed
+    return (now - memory.get32(REQ_EVENT)) >>> 0 < count; // it is among those pushed now
   }
 
   /** Copies the next response out, if there is one. RingOverflow if there cannot be so many. */
@@ -351,7 +351,7 @@ export class BackRing {
     const count = (now - this.#pushed) >>> 0;
     memory.set32(RSP_PROD, now);
     this.#pushed = now;
-    return (now - memory.get32(RSP_EVENT)) >>> 0 < count; // the event lies among the `count` just pushed
+    return (now - memory.get32(RSP_EVENT)) >>> 0 < count; // it is among those pushed now
   }
 
   /** RING_FINAL_CHECK_FOR_REQUESTS: false means that the next request will notify. */

@@ -30,7 +30,7 @@ describe('ring memory over an array', () => {
   const EDGE = 0xdeadbeef;
 
   // By words the first two times, then by longs where the length and the place allow it.
-  it.each([1, 2, 3, 4, 5, 6, 16, 27, 28, 30, 63])(
+  it.each([1, 2, 3, 4, 5, 6, 16, 26, 27, 28, 30, 63])(
     'copies %i words exactly, every time',
     (length) => {
       for (const at of [16, 17]) {
