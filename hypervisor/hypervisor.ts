@@ -376,13 +376,8 @@ export class Hypervisor implements Underneath, Dispatcher {
   traceDomain(domain: Domain, state: string, why?: string): void {
     const { trace } = this.machine;
     if (!trace.on) return;
-    const record = {
-      time: this.now,
-      who: `d${domain.id}`,
-      kind: 'domain',
-      name: domain.name,
-      state,
-    };
+    const { id, name } = domain;
+    const record = { time: this.now, who: `d${id}`, kind: 'domain', name, state };
     trace.emit(why === undefined ? record : { ...record, why });
   }
 
