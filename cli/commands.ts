@@ -12,7 +12,12 @@ import { MODES, type Mode } from './result.ts';
 import { UsageError } from './usage-error.ts';
 
 export type Command =
-  | { readonly name: 'run' | 'compare'; readonly job: Job; readonly json: string | boolean }
+  | {
+      readonly name: 'run' | 'compare';
+      readonly job: Job;
+      readonly json: string | boolean;
+      readonly html?: string;
+    }
   | { readonly name: 'trace'; readonly file: string; readonly json: boolean }
   | { readonly name: 'told' };
 
@@ -34,6 +39,7 @@ interface CompareOptions {
   disk: DiskArgument[];
   limit: number;
   json?: string | boolean;
+  html?: string;
 }
 
 const DEFAULT_MEMORY = '64M';
@@ -160,10 +166,11 @@ const compareCommand = (take: (command: Command) => void): Commander =>
     .addOption(memoryOption())
     .addOption(diskOption())
     .addOption(limitOption())
+    .option('--html <file>', 'write the report as a page with a plot to this file')
     .option('--json [file]', 'write the report as JSON, to this file or alone to standard output')
     .addOption(debugOption())
     .action((kernel: string, options: CompareOptions) => {
-      const { cpu, modes, disk, limit, memory } = options;
+      const { cpu, modes, disk, html, limit, memory } = options;
       parse.checkDisks(disk);
       checkKernel(kernel);
       const runs = cpu.flatMap((preset) => modes.map((mode) => ({ preset, mode })));
@@ -171,7 +178,8 @@ const compareCommand = (take: (command: Command) => void): Commander =>
         ...{ kernel, runs, memoryBytes: memory, vcpus: 1 },
         ...{ disks: disk, keepWrites: false, limit },
       };
-      take({ name: 'compare', job, json: options.json ?? false });
+      const page = html === undefined ? {} : { html };
+      take({ name: 'compare', job, json: options.json ?? false, ...page });
     });
 
 const traceCommand = (take: (command: Command) => void): Commander =>

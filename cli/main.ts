@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, parseCommand } from './commands.ts';
 import { ConsolePrinter } from './console-printer.ts';
+import { htmlReport } from './html-report.ts';
 import type { Job, Run } from './job.ts';
 import { reportTable } from './report.ts';
 import type { Comparison, ModeResult } from './result.ts';
@@ -59,7 +60,7 @@ const complain = (error: unknown, debug: boolean): number => {
 };
 
 const work = async (
-  { name, job, json }: Extract<Command, { job: Job }>,
+  { name, job, json, html }: Extract<Command, { job: Job }>,
   start: Start,
 ): Promise<number> => {
   const results: Array<{ run: Run; result: ModeResult }> = [];
@@ -72,6 +73,7 @@ const work = async (
   const comparisons = comparisonsOf(job, results);
   if (human) for (const comparison of comparisons) print(`\n${reportTable(comparison)}`);
   if (json !== false) deliver(json, comparisons);
+  if (html !== undefined) writeReport(html, '--html', htmlReport(comparisons));
   for (const { run, result } of results) {
     if (result.outcome !== 'poweroff') warn(failure(run, result, comparisons.length > 1));
   }
@@ -98,17 +100,17 @@ const comparisonsOf = (
 const deliver = (target: string | true, comparisons: readonly Comparison[]): void => {
   const value = comparisons.length === 1 ? comparisons[0] : { runs: comparisons };
   const text = `${JSON.stringify(value, undefined, 2)}\n`;
-  if (target === true) {
-    print(text);
-    return;
-  }
+  if (target === true) print(text);
+  else writeReport(target, '--json', text);
+};
+
+const writeReport = (file: string, option: string, text: string): void => {
   try {
-    writeFileSync(target, text);
+    writeFileSync(file, text);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(
-      `report ${target} cannot be written (${code}): give --json a writable path`,
-    );
+    const sentence = `report ${file} cannot be written (${code}): give ${option} a writable path`;
+    throw new UsageError(sentence);
   }
 };
 

@@ -249,6 +249,25 @@ describe('hospes compare', () => {
     }
   });
 
+  it('writes a page with --html FILE, whose bars are as long as the cycles', () => {
+    const source = BARE_HELLO.replace('hello', '<hello>');
+    const folder = folderWith({ 'k.ts': source });
+    const args = ['--modes', 'native,hvm', '--html', 'r.html', '--json', 'r.json'];
+    expect(folder.hospes('compare', 'k.ts', ...args).status).toBe(0);
+    const page = readFileSync(`${folder.path}/r.html`, 'utf8');
+    const { modes } = JSON.parse(readFileSync(`${folder.path}/r.json`, 'utf8'));
+    const longest = Math.max(...modes.map(({ cycles }: { cycles: number }) => cycles));
+    const bars = page.match(/<div class="bar">.*?<\/div>/g)!;
+    expect(bars.length).toBe(2);
+    for (const [n, bar] of bars.entries()) {
+      const widths = [...bar.matchAll(/width:([\d.]+)%/g)].map(([, width]) => Number(width));
+      const sum = widths.reduce((a, b) => a + b, 0);
+      expect(sum).toBeCloseTo((100 * modes[n].cycles) / longest, 1);
+    }
+    expect(page).not.toContain('<hello>');
+    expect(page).toContain('&lt;hello&gt;');
+  });
+
   it('gives one comparison for each preset, under runs', () => {
     const folder = folderWith({ 'k.ts': BARE_HELLO });
     const cpu = ['--cpu', 'p4-2005,skylake-2018'];
@@ -266,5 +285,8 @@ describe('hospes compare', () => {
     const ran = folder.hospes('compare', 'k.ts', '--modes', 'native', '--json', 'no/r.json');
     expect(ran.stderr).toMatch(/report no\/r\.json cannot be written \(ENOENT\)/);
     expect(ran.status).toBe(2);
+    const page = folder.hospes('compare', 'k.ts', '--modes', 'native', '--html', 'no/r.html');
+    expect(page.stderr).toMatch(/report no\/r\.html cannot be written .*give --html/);
+    expect(page.status).toBe(2);
   });
 });
