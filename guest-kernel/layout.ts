@@ -13,7 +13,6 @@ export const DIRECT_MAP_PAGES = 0x40000;
  * the same L3 as the direct map.
  */
 export const MAP_AREA = -0x4000000000;
-export const MAP_AREA_PAGES = 0x1000000;
 /** The end of the user half. */
 export const USER_END = 0x800000000000;
 

@@ -216,7 +216,7 @@ const send = op(EvtchnSend, (xen, caller, arg) => {
     return noPort(xen, caller, arg.port);
   }
 
-  xen.charge(caller, xen.notificationCause, xen.machine.costs.eventSend);
+  caller.arch.pcpu.charge(xen.notificationCause, xen.machine.costs.eventSend);
   if (state === EVTCHNSTAT_ipi) {
     raise(xen, caller.domain, arg.port);
   } else if (state === EVTCHNSTAT_interdomain) {

@@ -15,22 +15,15 @@ import {
   VECTOR_GP,
   VECTOR_PF,
 } from '../machine/exit.ts';
+import { readMsr, writeMsr } from '../machine/msrs.ts';
 import { ACCESS_READ, ACCESS_WRITE } from '../machine/page-walk.ts';
-import { isCanonical } from '../machine/pte.ts';
 import {
   CR2,
-  CSTAR,
-  EFER,
   EXIT_A,
   EXIT_B,
   EXIT_C,
   EXIT_D,
   EXIT_REASON,
-  FMASK,
-  FS_BASE,
-  GS_BASE,
-  KERNEL_GS_BASE,
-  LSTAR,
   RAX,
   RBX,
   RCX,
@@ -39,7 +32,6 @@ import {
   RFLAGS,
   RFLAGS_IF,
   RSI,
-  STAR,
 } from '../machine/vcpu.ts';
 import { SHUTDOWN_poweroff } from '../protocol/sched.ts';
 import { guestCpuid } from './cpuid-policy.ts';
@@ -53,22 +45,6 @@ import type { XenVcpu } from './xen-vcpu.ts';
 const IO_IN = 1;
 const IO_STRING = 2;
 const QUALIFICATION_WRITE = 2;
-const TSC = 0x10;
-/** EFER bits that a guest may choose: SCE and NXE; LME and LMA stay set. */
-const EFER_FIXED = 0x500;
-const EFER_OWN = 0x801;
-
-const MSRS = new Map<number, number>([
-  [0xc0000081, STAR],
-  [0xc0000082, LSTAR],
-  [0xc0000083, CSTAR],
-  [0xc0000084, FMASK],
-  [0xc0000100, FS_BASE],
-  [0xc0000101, GS_BASE],
-  [0xc0000102, KERNEL_GS_BASE],
-]);
-const EFER_MSR = 0xc0000080;
-const NOT_ADDRESSES: readonly number[] = [STAR, FMASK];
 
 const word = new Uint8Array(4);
 const wordView = new DataView(word.buffer);
@@ -93,10 +69,11 @@ export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
       cpuid(xen, vcpu);
       break;
     case EXIT_RDMSR:
-      if (!readMsr(vcpu)) injectException(xen, vcpu, VECTOR_GP, 0);
+      if (!readMsr(arch)) injectException(xen, vcpu, VECTOR_GP, 0);
       break;
     case EXIT_WRMSR:
-      if (!writeMsr(vcpu)) injectException(xen, vcpu, VECTOR_GP, 0);
+      vcpu.hvm!.dirty = true;
+      if (!writeMsr(arch)) injectException(xen, vcpu, VECTOR_GP, 0);
       break;
     case EXIT_VMCALL:
       vmcall(xen, vcpu);
@@ -126,35 +103,6 @@ const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   arch.setHalves(RBX << 3, answer.ebx, 0);
   arch.setHalves(RCX << 3, answer.ecx, 0);
   arch.setHalves(RDX << 3, answer.edx, 0);
-};
-
-const readMsr = (vcpu: XenVcpu): boolean => {
-  const { arch } = vcpu;
-  const msr = arch.lo(RCX << 3);
-  const field = msr === EFER_MSR ? EFER : MSRS.get(msr);
-  if (field === undefined && msr !== TSC) return false;
-  const { now } = arch.pcpu;
-  arch.setHalves(RAX << 3, field === undefined ? now >>> 0 : arch.lo(field), 0);
-  arch.setHalves(RDX << 3, field === undefined ? Math.floor(now / 2 ** 32) : arch.hi(field), 0);
-  return true;
-};
-
-const writeMsr = (vcpu: XenVcpu): boolean => {
-  const { arch } = vcpu;
-  const msr = arch.lo(RCX << 3);
-  const lo = arch.lo(RAX << 3);
-  const hi = arch.lo(RDX << 3);
-  vcpu.hvm!.dirty = true;
-  if (msr === EFER_MSR) {
-    if (hi !== 0 || (lo & ~EFER_OWN) !== EFER_FIXED) return false;
-    arch.setHalves(EFER, lo, 0);
-    return true;
-  }
-  const field = MSRS.get(msr);
-  if (field === undefined) return false;
-  if (!NOT_ADDRESSES.includes(field) && !isCanonical((hi | 0) * 2 ** 32 + lo)) return false;
-  arch.setHalves(field, lo, hi);
-  return true;
 };
 
 const io = (xen: Hypervisor, vcpu: XenVcpu): void => {

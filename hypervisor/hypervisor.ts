@@ -294,10 +294,6 @@ export class Hypervisor implements Underneath, Dispatcher {
     return -errno;
   }
 
-  charge(caller: XenVcpu, cause: number, cycles: number): void {
-    caller.arch.pcpu.charge(cause, cycles);
-  }
-
   /** Spend `cycles` on the hypercall being done. */
   chargeHypercall(caller: XenVcpu, cycles: number): void {
     caller.arch.pcpu.chargeMany(this.currentCause, 0, cycles);

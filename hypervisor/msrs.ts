@@ -3,20 +3,22 @@
  * @source SDM vol. 4; arch-x86/cpuid.h
  */
 import { VECTOR_GP } from '../machine/exit.ts';
-import { isCanonical } from '../machine/pte.ts';
-import { EFER, FS_BASE, GS_BASE, KERNEL_GS_BASE, RAX, RCX, RDX } from '../machine/vcpu.ts';
+import * as machine from '../machine/msrs.ts';
+import {
+  MSR_EFER,
+  MSR_FS_BASE,
+  MSR_GS_BASE,
+  MSR_KERNEL_GS_BASE,
+  MSR_TSC,
+} from '../machine/msrs.ts';
+import { EFER, RAX, RCX, RDX } from '../machine/vcpu.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-const TSC = 0x10;
 const APIC_BASE = 0x1b;
 const MISC_ENABLE = 0x1a0;
 const PAT = 0x277;
-const EFER_MSR = 0xc0000080;
-const BASES = new Map([
-  [0xc0000100, FS_BASE],
-  [0xc0000101, GS_BASE],
-  [0xc0000102, KERNEL_GS_BASE],
-]);
+/** The segment bases are the guest's own. */
+const OWN: readonly number[] = [MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE];
 const APIC_ENABLED = 0xfee00800;
 const APIC_BSP = 0x100;
 const PAT_LO = 0x00070406;
@@ -35,13 +37,8 @@ const answer = (vcpu: XenVcpu, lo: number, hi: number): true => {
 export const readMsr = (vcpu: XenVcpu): boolean => {
   const { arch } = vcpu;
   const msr = arch.lo(RCX << 3);
-  const base = BASES.get(msr);
-  if (base !== undefined) return answer(vcpu, arch.lo(base), arch.hi(base));
+  if (OWN.includes(msr) || msr === MSR_EFER || msr === MSR_TSC) return machine.readMsr(arch);
   switch (msr) {
-    case EFER_MSR:
-      return answer(vcpu, arch.lo(EFER), 0);
-    case TSC:
-      return answer(vcpu, arch.pcpu.now >>> 0, Math.floor(arch.pcpu.now / 2 ** 32));
     case APIC_BASE:
       return answer(vcpu, APIC_ENABLED | (vcpu.id === 0 ? APIC_BSP : 0), 0);
     case PAT:
@@ -60,12 +57,7 @@ export const writeMsr = (vcpu: XenVcpu): boolean => {
   const msr = arch.lo(RCX << 3);
   const lo = arch.lo(RAX << 3);
   const hi = arch.lo(RDX << 3);
-  const base = BASES.get(msr);
-  if (base !== undefined) {
-    if (!isCanonical((hi | 0) * 2 ** 32 + lo)) return false;
-    arch.setHalves(base, lo, hi);
-    return true;
-  }
-  if (msr === EFER_MSR) return lo === arch.lo(EFER) && hi === 0;
+  if (OWN.includes(msr)) return machine.writeMsr(arch);
+  if (msr === MSR_EFER) return lo === arch.lo(EFER) && hi === 0;
   return msr === MISC_ENABLE;
 };

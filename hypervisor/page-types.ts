@@ -19,8 +19,6 @@ export const TYPE_L4 = 4;
 export const TYPE_SEG_DESC = 5;
 export const TYPE_WRITABLE = 6;
 
-export const TYPE_NAMES = ['none', 'l1', 'l2', 'l3', 'l4', 'seg_desc', 'writable'] as const;
-
 /** Bits of FrameTable.flags. */
 export const FRAME_ALLOCATED = 1;
 export const FRAME_PINNED = 2;

@@ -57,7 +57,7 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
     return;
   }
   const { fault, bounce } = xen.machine.costs;
-  xen.charge(vcpu, xen.faultCause(vector), fault + bounce);
+  vcpu.arch.pcpu.charge(xen.faultCause(vector), fault + bounce);
   if (vector === VECTOR_PF) {
     // Both modes run at CPL 3: what the guest wants to know is which of its own modes it was.
     const mode = vcpu.kernelMode ? error & ~PF_USER : error | PF_USER;
@@ -74,7 +74,7 @@ const privileged = (xen: Hypervisor, vcpu: XenVcpu, op: number): void => {
   const known = xen.emulationCauses[op]!;
   const cause = known !== 0 ? known : causes.id(`fault #GP ${opName(op)}`);
   xen.emulationCauses[op] = cause;
-  xen.charge(vcpu, cause, costs.fault + costs.emulate);
+  vcpu.arch.pcpu.charge(cause, costs.fault + costs.emulate);
   if (emulate(xen, vcpu, op) || vcpu.arch.stopped) return;
   vcpu.arch.pcpu.chargeMany(cause, 0, costs.bounce);
   deliverTrap(xen, vcpu, VECTOR_GP, 0, 0);
@@ -92,7 +92,7 @@ const softwareInterrupt = (xen: Hypervisor, vcpu: XenVcpu, n: number): void => {
 const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
   const { costs } = xen.machine;
-  xen.charge(vcpu, CAUSE_PRIVILEGED, costs.fault + costs.emulate);
+  vcpu.arch.pcpu.charge(CAUSE_PRIVILEGED, costs.fault + costs.emulate);
   const answer = guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz);
   arch.setHalves(RAX << 3, answer.eax, 0);
   arch.setHalves(RBX << 3, answer.ebx, 0);

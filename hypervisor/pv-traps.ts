@@ -45,7 +45,7 @@ export const deliverTrap = (
 
 /** An upcall is pending and unmasked: go to the event callback, events masked. */
 export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
-  xen.charge(vcpu, xen.upcallCause, xen.machine.costs.bounce);
+  vcpu.arch.pcpu.charge(xen.upcallCause, xen.machine.costs.bounce);
   const { address } = vcpu.eventCallback;
   if (address === 0 || !bounce(xen, vcpu, address, true, undefined)) {
     const why =
@@ -59,7 +59,7 @@ export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
 /** SYSCALL in user mode: to the syscall callback, or #UD at the instruction where there is none. */
 export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch, syscallCallback } = vcpu;
-  xen.charge(vcpu, xen.syscallCause, xen.machine.costs.hypercall);
+  vcpu.arch.pcpu.charge(xen.syscallCause, xen.machine.costs.hypercall);
   if (syscallCallback.address === 0) {
     arch.rip -= SYSCALL_BYTES;
     deliverTrap(xen, vcpu, VECTOR_UD, undefined, 0);

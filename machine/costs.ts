@@ -59,9 +59,3 @@ export const costsOf = (preset: Preset): Costs =>
     FigureName,
     number
   >;
-
-/** Cycles in `ns` nanoseconds on this preset, and back. */
-export const cyclesOf = (preset: Preset, ns: number): number =>
-  Math.round((ns * preset.mhz) / 1000);
-export const nanosOf = (preset: Preset, cycles: number): number =>
-  Math.floor((cycles * 1000) / preset.mhz);

@@ -49,7 +49,6 @@ const NAMES = new Map<number, string>([
 ]);
 
 export const exitName = (reason: number): string => NAMES.get(reason) ?? `reason ${reason}`;
-export const EXIT_REASONS: readonly number[] = [...NAMES.keys()];
 
 /** Bits of the vCPU block's CONTROLS: which instructions leave the guest although its CPL allows them. */
 export const CONTROL_HLT = 1;
@@ -88,8 +87,6 @@ export const OP_IN = 18;
 export const OP_OUT = 19;
 export const OP_INS = 20;
 export const OP_OUTS = 21;
-export const OP_SYSRET = 22;
-export const OP_SWAPGS = 23;
 
 const OP_NAMES = [
   'none',
@@ -114,8 +111,6 @@ const OP_NAMES = [
   'OUT',
   'INS',
   'OUTS',
-  'SYSRET',
-  'SWAPGS',
 ];
 
 export const opName = (op: number): string => OP_NAMES[op] ?? `op ${op}`;

@@ -6,11 +6,9 @@ export { Board, type BoardEnd, type BoardOptions } from './board.ts';
 export {
   type Costs,
   costsOf,
-  cyclesOf,
   FIGURES,
   type Figure,
   type FigureName,
-  nanosOf,
   type Preset,
 } from './costs.ts';
 export type { BootRecord, Code, Cpu, CpuidResult, Guest } from './cpu.ts';

@@ -43,6 +43,7 @@ import {
   OP_WRMSR,
   VECTOR_GP,
 } from './exit.ts';
+import { readMsr, writeMsr } from './msrs.ts';
 import type { ScriptControl } from './script-control.ts';
 import type { ScriptMemory } from './script-memory.ts';
 import {
@@ -51,17 +52,10 @@ import {
   CR2,
   CR3,
   CR4,
-  CSTAR,
-  EFER,
-  FMASK,
-  FS_BASE,
   GDTR_BASE,
   GDTR_LIMIT,
-  GS_BASE,
   IDTR_BASE,
   IDTR_LIMIT,
-  KERNEL_GS_BASE,
-  LSTAR,
   R8,
   RAX,
   RBX,
@@ -71,7 +65,6 @@ import {
   RFLAGS,
   RFLAGS_IF,
   RSI,
-  STAR,
   TR_BASE,
   type Vcpu,
 } from './vcpu.ts';
@@ -92,19 +85,6 @@ const CR_READS = {
   3: OP_MOV_FROM_CR3,
   4: OP_MOV_FROM_CR4,
 } as const;
-
-const MSR_TSC = 0x10;
-/** The MSRs that are vCPU fields (SDM vol. 4, table 2-2). */
-const MSR_FIELDS = new Map<number, number>([
-  [0xc0000080, EFER],
-  [0xc0000081, STAR],
-  [0xc0000082, LSTAR],
-  [0xc0000083, CSTAR],
-  [0xc0000084, FMASK],
-  [0xc0000100, FS_BASE],
-  [0xc0000101, GS_BASE],
-  [0xc0000102, KERNEL_GS_BASE],
-]);
 
 export type CrNumber = 0 | 2 | 3 | 4;
 
@@ -199,9 +179,7 @@ export class ScriptIo {
       return result();
     }
     this.#control.charge(CAUSE_PRIVILEGED, this.#control.machine.costs.msr);
-    if (msr === MSR_TSC) return BigInt(Math.floor(this.#control.pcpu.now));
-    const field = MSR_FIELDS.get(msr);
-    if (field !== undefined) return vcpu.getBig(field);
+    if (readMsr(vcpu)) return result();
     this.#control.raise(VECTOR_GP, 0, 0, OP_RDMSR);
     return 0n;
   }
@@ -218,9 +196,7 @@ export class ScriptIo {
       return;
     }
     this.#control.charge(CAUSE_PRIVILEGED, this.#control.machine.costs.msr);
-    const field = MSR_FIELDS.get(msr);
-    if (field === undefined) this.#control.raise(VECTOR_GP, 0, 0, OP_WRMSR);
-    else vcpu.setBig(field, value);
+    if (!writeMsr(vcpu)) this.#control.raise(VECTOR_GP, 0, 0, OP_WRMSR);
   }
 
   cli(): void {

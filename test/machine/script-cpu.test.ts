@@ -350,3 +350,27 @@ describe('what a guest can reach', () => {
     expect(recorder.failures).toEqual([]);
   });
 });
+
+describe('MSRs', () => {
+  it('keep what they can hold, and #GP for anything else', async () => {
+    const { recorder, vcpu } = fixture();
+    const faults: number[] = [];
+    vcpu.setHalves(EXCEPTION_BITMAP, 1 << 13, 0);
+    recorder.onExit = (v) => faults.push(v.get(EXIT_A));
+    await runGuest(recorder, vcpu, (cpu) => {
+      cpu.wrmsr(0xc0000082, 0xffffffff80001000n);
+      expect(cpu.rdmsr(0xc0000082)).toBe(0xffffffff80001000n);
+      cpu.wrmsr(0xc0000081, 0x0013000800000000n);
+      expect(cpu.rdmsr(0xc0000081)).toBe(0x0013000800000000n);
+      cpu.wrmsr(0xc0000080, 0xd00n);
+      expect(cpu.rdmsr(0xc0000080)).toBe(0xd00n);
+      expect(faults).toEqual([]);
+      cpu.wrmsr(0xc0000082, 0x800000000000n); // not canonical
+      cpu.wrmsr(0xc0000080, 0x801n); // long mode cannot be left
+      cpu.wrmsr(0xdead, 0n);
+      cpu.rdmsr(0xdead);
+    });
+    expect(faults).toEqual([13, 13, 13, 13]);
+    expect(recorder.failures).toEqual([]);
+  });
+});
