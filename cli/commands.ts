@@ -9,6 +9,7 @@ import { DEFAULT_PRESET } from '../machine/presets.ts';
 import type { DiskArgument, Job } from './job.ts';
 import * as parse from './options.ts';
 import { MODES, type Mode } from './result.ts';
+import { type RingCommand, ringCommand } from './ring-command.ts';
 import { UsageError } from './usage-error.ts';
 
 export type Command =
@@ -19,6 +20,7 @@ export type Command =
       readonly html?: string;
     }
   | { readonly name: 'trace'; readonly file: string; readonly json: boolean }
+  | RingCommand
   | { readonly name: 'told' };
 
 interface RunOptions {
@@ -67,8 +69,10 @@ export const parseCommand = (argv: readonly string[], version: string, tell: Tel
   return command;
 };
 
+const NO_COMMAND = 'no command given: use run, compare or trace, or ring for a page dump';
+
 const sentenceOf = (error: CommanderError): string => {
-  if (error.code === 'commander.help') return 'no command given: use run, compare or trace';
+  if (error.code === 'commander.help') return NO_COMMAND;
   const said = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
   return `${said}; see hospes --help`;
 };
@@ -81,8 +85,8 @@ const build = (version: string, tell: Tell, take: (command: Command) => void): C
     )
     .version(version)
     .option('--debug', 'print stack traces with errors');
-  for (const command of [runCommand(take), compareCommand(take), traceCommand(take)]) {
-    program.addCommand(command);
+  for (const make of [runCommand, compareCommand, traceCommand, ringCommand]) {
+    program.addCommand(make(take));
   }
   for (const command of [program, ...program.commands]) {
     command

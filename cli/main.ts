@@ -1,6 +1,6 @@
 /**
  * The `hospes` command on the main thread: reads arguments, has the worker do the work, prints. Its exit
- * status: 0 every guest powered off, 1 one did not, 2 wrong usage or bad input.
+ * status: 0 every guest powered off, 1 one did not (or a ring page cannot be), 2 wrong usage or bad input.
  */
 import { writeFileSync } from 'node:fs';
 import { type Command, parseCommand } from './commands.ts';
@@ -9,6 +9,7 @@ import { htmlReport } from './html-report.ts';
 import type { Job, Run } from './job.ts';
 import { reportTable } from './report.ts';
 import type { Comparison, ModeResult } from './result.ts';
+import { printRing } from './ring-command.ts';
 import { type Launcher, type Listener, supervise } from './supervise.ts';
 import { readTrace, traceJson, traceLine } from './trace-file.ts';
 import { UsageError } from './usage-error.ts';
@@ -20,6 +21,7 @@ export interface Start extends Launcher {
 
 const OK = 0;
 const GUEST_FAILED = 1;
+const IMPOSSIBLE = 1; // what a ring page says
 const WRONG_USAGE = 2;
 
 /** @returns the exit status; everything was printed. */
@@ -29,6 +31,7 @@ export const main = async (argv: readonly string[], start: Start): Promise<numbe
     const command = parseCommand(argv, start.version, print);
     if (command.name === 'told') return OK;
     if (command.name === 'trace') return printTrace(command.file, command.json);
+    if (command.name === 'ring') return printRing(command, print) ? OK : IMPOSSIBLE;
     return await work(command, start);
   } catch (error) {
     return complain(error, argv.includes('--debug'));

@@ -82,7 +82,9 @@ export const BLKIF_RING: RingLayout = {
 /** Keys under the device's xenstore directories. @source blkif.h, "Backend/Frontend XenBus Nodes" */
 export const BLKIF_KEYS = {
   // written by the front end
-  ringRef: 'ring-ref',
+  ringRef: 'ring-ref', // of a ring of several pages: ring-ref0, ring-ref1, ...
+  ringPageOrder: 'ring-page-order',
+  numRingPages: 'num-ring-pages', // the same, as others called it; not to be used alone
   eventChannel: 'event-channel',
   protocol: 'protocol',
   // written by the back end
@@ -90,6 +92,8 @@ export const BLKIF_KEYS = {
   sectorSize: 'sector-size',
   physicalSectorSize: 'physical-sector-size',
   info: 'info',
+  maxRingPageOrder: 'max-ring-page-order',
+  maxRingPages: 'max-ring-pages',
   featureBarrier: 'feature-barrier',
   featureFlushCache: 'feature-flush-cache',
   featureDiscard: 'feature-discard',

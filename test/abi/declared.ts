@@ -28,6 +28,11 @@ export const C_EXPRESSION: Readonly<Record<string, string>> = {
   PAGE_SIZE: '1 << XEN_PAGE_SHIFT',
   BLKIF_REQUEST_WORDS: 'sizeof(struct blkif_request) / 4',
   BLKIF_RESPONSE_WORDS: 'sizeof(struct blkif_response) / 4',
+  NETIF_TX_REQUEST_WORDS: 'sizeof(struct netif_tx_request) / 4',
+  NETIF_TX_RESPONSE_WORDS: 'sizeof(struct netif_tx_response) / 4',
+  NETIF_RX_REQUEST_WORDS: 'sizeof(struct netif_rx_request) / 4',
+  NETIF_RX_RESPONSE_WORDS: 'sizeof(struct netif_rx_response) / 4',
+  NETIF_EXTRA_INFO_WORDS: 'sizeof(struct netif_extra_info) / 4',
 };
 
 /** How C spells the constant `name`: Xen prefixes error numbers. */
