@@ -48,7 +48,11 @@ export type Composition = RunRequest & {
 };
 
 /** A machine for `request` with `frames` of memory and one physical CPU, traced and watched as asked. */
-export const newMachine = (request: RunRequest, frames: number, vcpus: number): Machine => {
+export const newMachine = (
+  request: Pick<RunRequest, 'preset' | 'trace' | 'clocks'>,
+  frames: number,
+  vcpus: number,
+): Machine => {
   const machine = new Machine({ preset: request.preset, frames, vcpus, pcpus: 1 });
   if (request.trace) machine.trace.listen(request.trace);
   if (request.clocks) shareClocks(machine, request.clocks);

@@ -27,14 +27,17 @@ import {
   VDISK_READONLY,
   XEN_IO_PROTO_ABI_X86_64,
 } from '../protocol/blkif.ts';
+import { GNTST_general_error } from '../protocol/grant-table.ts';
 import { BackRing } from '../protocol/ring.ts';
 import { type Domid, Gref, Port } from '../protocol/units.ts';
+import { numberOf, publishedRing, ringOffer } from './blk-ring.ts';
 import { DiskError, type Drive, Lock, type Piece, SECTOR } from './disk.ts';
-import type { RingKernel } from './ring-kernel.ts';
+import { giveWay, type RingKernel } from './ring-kernel.ts';
 import { Worker } from './worker.ts';
 import type { XenbusDriver, XenbusNodes, XenbusPeer } from './xenbus.ts';
 
-const SECTORS_PER_PAGE = 8;
+const PAGE = 4096;
+const SECTORS_PER_PAGE = PAGE / SECTOR;
 
 /** A drive with buffer frames, shared by all back ends on it: its cost does not grow with their number. */
 export class BackingDrive {
@@ -129,7 +132,7 @@ interface Connection {
   readonly close: () => void;
 }
 
-/** The plumbing: ring page, event channel and the loop that empties the ring. */
+/** The plumbing: ring pages, event channel and the loop that empties the ring. */
 export class BlkBack implements XenbusDriver {
   readonly #kernel: RingKernel;
   readonly #disk: ServedDisk;
@@ -144,7 +147,7 @@ export class BlkBack implements XenbusDriver {
   }
 
   async prepare(): Promise<XenbusNodes> {
-    return { [BLKIF_KEYS.featureFlushCache]: '1' };
+    return { [BLKIF_KEYS.featureFlushCache]: '1', ...ringOffer() };
   }
 
   async connect(front: XenbusPeer): Promise<XenbusNodes> {
@@ -152,11 +155,11 @@ export class BlkBack implements XenbusDriver {
     if (protocol !== undefined && protocol !== XEN_IO_PROTO_ABI_X86_64) {
       throw new Error(`protocol ${protocol} is not ${XEN_IO_PROTO_ABI_X86_64}`);
     }
-    const gref = Gref(numberOf(BLKIF_KEYS.ringRef, await front.read(BLKIF_KEYS.ringRef)));
+    const grefs = await publishedRing(front);
     const remote = Port(
       numberOf(BLKIF_KEYS.eventChannel, await front.read(BLKIF_KEYS.eventChannel)),
     );
-    this.#join(gref, remote);
+    this.#join(grefs, remote);
     return {
       [BLKIF_KEYS.sectors]: `${this.#disk.backing.drive.sectors}`,
       [BLKIF_KEYS.sectorSize]: `${SECTOR}`,
@@ -169,21 +172,21 @@ export class BlkBack implements XenbusDriver {
     this.#connection = undefined;
   }
 
-  #join(gref: Gref, remote: Port): void {
+  #join(grefs: readonly Gref[], remote: Port): void {
     const { grants, events } = this.#kernel;
-    const mapping = grants.map(this.#disk.domid, gref);
+    const area = grants.mapMany(this.#disk.domid, grefs);
     let port: Port;
     try {
       port = events.bindInterdomain(this.#disk.domid, remote);
     } catch (error) {
-      mapping.unmap();
+      area.unmap();
       throw error;
     }
     const close = (): void => {
       events.close(port);
-      mapping.unmap();
+      area.unmap();
     };
-    const ring = new BackRing(this.#kernel.sharedPage(mapping.va), BLKIF_RING);
+    const ring = new BackRing(this.#kernel.sharedPage(area.va), BLKIF_RING, grefs.length * PAGE);
     const connection = { ring, port, close };
     this.#connection = connection;
     const worker = new Worker(() => this.#drain(connection), this.#fail);
@@ -198,20 +201,29 @@ export class BlkBack implements XenbusDriver {
     const response = new Uint32Array(BLKIF_RESPONSE_WORDS);
     const request = blkifRequestFields();
     const live = () => this.#connection === connection;
+    const grants = whileLive(this.#kernel.grants, live);
+    let served = 0;
     do {
       while (live() && ring.request(words)) {
         getBlkifRequestWords(words, request);
-        const status = await serve(request, this.#disk, this.#kernel.grants);
+        const status = await serve(request, this.#disk, grants);
         if (!live()) return;
         setBlkifResponseWords(response, request, status);
         ring.respond(response);
         if (ring.push()) this.#kernel.events.send(port);
+        // A front end that never stops asking must not keep the processor from everyone else.
+        if (++served % ring.size === 0) await giveWay(this.#kernel);
       }
     } while (live() && ring.finalCheck());
   }
 }
 
-function numberOf(key: string, text: string | undefined): number {
-  if (text === undefined || !/^\d{1,10}$/.test(text)) throw new Error(`${key} is not a number`);
-  return Number(text);
+/**
+ * Copies nothing once the connection is gone: the front end is free then to grant the same references
+ * for other pages, and a request that is still with the drive must not reach those.
+ */
+function whileLive(grants: Pick<Grants, 'copy'>, live: () => boolean): Pick<Grants, 'copy'> {
+  return {
+    copy: (segments) => (live() ? grants.copy(segments) : segments.map(() => GNTST_general_error)),
+  };
 }

@@ -22,6 +22,7 @@ import {
 } from '../protocol/blkif.ts';
 import { FrontRing, initSharedRing } from '../protocol/ring.ts';
 import type { Domid, Gref, Port } from '../protocol/units.ts';
+import { ringNodes, ringOrder } from './blk-ring.ts';
 import { checkRange, checkWrite, type Disk, DiskError, SECTOR } from './disk.ts';
 import type { RingKernel } from './ring-kernel.ts';
 import { Worker } from './worker.ts';
@@ -33,8 +34,8 @@ const IN_FLIGHT = 8; // requests at once: enough to keep a drive busy, and no mo
 
 interface Connection {
   readonly ring: FrontRing;
-  readonly frame: number;
-  readonly gref: Gref;
+  readonly frame: number; // the first of the ring's
+  readonly grefs: readonly Gref[];
   readonly port: Port;
 }
 
@@ -51,44 +52,57 @@ export class BlkFront implements Disk, XenbusDriver {
   readonly #backend: Domid;
   readonly #handle: number;
   readonly #fail: (why: unknown) => void;
+  readonly #maxRingOrder: number;
   readonly #waiting = new Map<number, Waiting>();
   readonly #queue: (() => void)[] = [];
-  readonly #frames: number[] = [];
+  readonly #frames: number[] = []; // for data; what they hold, the back end has seen
+  readonly #rings: number[][] = []; // first frames of rings of other connections, by their pages
   readonly #pusher: Worker;
   #connection: Connection | undefined;
   #canFlush = false;
   #lastId = 0;
   #inFlight = 0;
 
-  /** The device `handle`, served by `backend`; `fail` is called if the back end breaks the protocol. */
+  /**
+   * The device `handle`, served by `backend`; `fail` is called if the back end breaks the protocol. The ring has
+   * 2^`maxRingOrder` pages, or fewer if the back end does not offer so many.
+   */
   constructor(
     kernel: RingKernel,
     name: string,
     handle: number,
     backend: Domid,
     fail: (why: unknown) => void,
+    maxRingOrder = 1,
   ) {
     this.#kernel = kernel;
     this.name = name;
     this.#handle = handle;
     this.#backend = backend;
     this.#fail = fail;
+    this.#maxRingOrder = maxRingOrder;
     this.#pusher = new Worker(() => this.#push(), fail);
   }
 
-  async prepare(): Promise<XenbusNodes> {
-    const { frames, grants, events } = this.#kernel;
-    const frame = frames.alloc();
-    const memory = this.#kernel.sharedPage(this.#kernel.virt(frame));
+  async prepare(back: XenbusPeer): Promise<XenbusNodes> {
+    const pages = 1 << (await ringOrder(back, this.#maxRingOrder));
+    const { frames, grants, events, cpu } = this.#kernel;
+    const frame = this.#rings[pages]?.pop() ?? frames.allocMany(pages);
+    const va = this.#kernel.virt(frame);
+    cpu.fillBytes(va, pages * PAGE, 0);
+    const memory = this.#kernel.sharedPage(va);
     initSharedRing(memory);
-    const gref = grants.grant(this.#backend, frame, false);
+    const grefs = Array.from({ length: pages }, (_, i) =>
+      grants.grant(this.#backend, frame + i, false),
+    );
     const port = events.allocUnbound(this.#backend);
-    const connection = { ring: new FrontRing(memory, BLKIF_RING), frame, gref, port };
+    const ring = new FrontRing(memory, BLKIF_RING, pages * PAGE);
+    const connection = { ring, frame, grefs, port };
     const reader = new Worker(() => this.#take(connection), this.#fail);
     events.events(port).subscribe(() => reader.kick());
     this.#connection = connection;
     return {
-      [BLKIF_KEYS.ringRef]: `${gref}`,
+      ...ringNodes(grefs),
       [BLKIF_KEYS.eventChannel]: `${port}`,
       [BLKIF_KEYS.protocol]: XEN_IO_PROTO_ABI_X86_64,
     };
@@ -110,7 +124,7 @@ export class BlkFront implements Disk, XenbusDriver {
     for (const { settle } of [...this.#waiting.values()]) settle(undefined);
     if (!connection) return;
     this.#kernel.events.close(connection.port);
-    this.#reclaim(connection.gref, connection.frame);
+    this.#reclaim(connection);
   }
 
   async read(sector: number, count: number): Promise<Uint8Array> {
@@ -161,7 +175,7 @@ export class BlkFront implements Disk, XenbusDriver {
     const frames: number[] = [];
     const grefs: Gref[] = [];
     for (let at = 0; at < bytes.length; at += PAGE) {
-      const frame = this.#frames.pop() ?? this.#kernel.frames.alloc();
+      const frame = this.#frames.pop() ?? this.#newFrame();
       if (write) cpu.storeBytes(this.#kernel.virt(frame), bytes.subarray(at, at + PAGE));
       frames.push(frame);
       grefs.push(grants.grant(this.#backend, frame, write));
@@ -236,8 +250,19 @@ export class BlkFront implements Disk, XenbusDriver {
     return this.#lastId;
   }
 
-  #reclaim(gref: Gref, frame: number): void {
-    if (this.#kernel.grants.end(gref)) this.#kernel.frames.free(frame);
+  /** A frame that tells the back end nothing: what the kernel had in it before is none of its business. */
+  #newFrame(): number {
+    const frame = this.#kernel.frames.alloc();
+    this.#kernel.cpu.fillBytes(this.#kernel.virt(frame), PAGE, 0);
+    return frame;
+  }
+
+  /** Keeps the ring's frames for the next connection, if the back end gave all of them back. */
+  #reclaim({ grefs, frame }: Connection): void {
+    const ended = grefs.map((gref) => this.#kernel.grants.end(gref));
+    if (!ended.every((one) => one)) return;
+    this.#rings[grefs.length] ??= [];
+    this.#rings[grefs.length]!.push(frame);
   }
 
   #error(operation: number, sector: number, why: string): DiskError {

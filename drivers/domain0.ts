@@ -10,7 +10,7 @@ import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import { BackingDrive } from './blk-back.ts';
 import { IdeController } from './ide.ts';
 import { hasRings, type RingKernel } from './ring-kernel.ts';
-import { ServedDomain, type Services } from './served-domain.ts';
+import { type BlockBackMaker, blkBack, ServedDomain, type Services } from './served-domain.ts';
 import { localLink } from './store-link.ts';
 import { StoreServer } from './store-server.ts';
 import { type DomainRecord, Toolstack } from './toolstack.ts';
@@ -20,6 +20,12 @@ import { Worker } from './worker.ts';
 export interface Domain0Outputs {
   /** A domain wrote to its console. */
   readonly onConsole: (domid: number, bytes: Uint8Array) => void;
+}
+
+/** What domain 0 serves with. */
+export interface Domain0Options extends Domain0Outputs {
+  /** Another block back end than its own, e.g. one that tests front ends. */
+  readonly blockBack?: BlockBackMaker;
 }
 
 type Command =
@@ -32,9 +38,9 @@ export class Domain0 {
   readonly guest: Guest;
   readonly #queue: Command[] = [];
 
-  constructor(outputs: Domain0Outputs) {
+  constructor(options: Domain0Options) {
     this.guest = (cpu, boot) =>
-      bootKernel(cpu, boot, (kernel) => serveForever(kernel, outputs, this.#queue));
+      bootKernel(cpu, boot, (kernel) => serveForever(kernel, options, this.#queue));
   }
 
   /** Serve this domain from now on. */
@@ -55,11 +61,11 @@ export class Domain0 {
 
 async function serveForever(
   kernel: Kernel,
-  outputs: Domain0Outputs,
+  options: Domain0Options,
   queue: Command[],
 ): Promise<void> {
   if (!hasRings(kernel)) throw new Error('domain 0 is a paravirtual kernel');
-  const manager = new DomainManager(kernel, outputs);
+  const manager = new DomainManager(kernel, options);
   const worker = new Worker(
     async () => {
       for (let next = queue.shift(); next; next = queue.shift()) await manager.obey(next);
@@ -81,7 +87,7 @@ class DomainManager {
   readonly #drives = new Map<number, Promise<BackingDrive>>();
   #controller: IdeController | undefined;
 
-  constructor(kernel: Kernel & RingKernel, outputs: Domain0Outputs) {
+  constructor(kernel: Kernel & RingKernel, options: Domain0Options) {
     this.#kernel = kernel;
     const server = new StoreServer({
       introduce: (domid, gfn, port) => this.#openStore(domid, gfn, port),
@@ -94,7 +100,8 @@ class DomainManager {
       server,
       store: new Xenstore(localLink(server, 0)),
       drive: (n) => this.#drive(n),
-      onConsole: outputs.onConsole,
+      blockBack: options.blockBack ?? blkBack,
+      onConsole: options.onConsole,
       log: (line) => kernel.xen?.consoleWrite(line),
       report: (domid, why) => this.report(domid, why),
     };

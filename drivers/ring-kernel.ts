@@ -2,7 +2,7 @@
 import type { EventChannels, Grants, Kernel } from '../guest-kernel/index.ts';
 
 /** What a ring driver needs of its kernel. */
-export interface RingKernel extends Pick<Kernel, 'cpu' | 'frames' | 'virt' | 'sharedPage'> {
+export interface RingKernel extends Pick<Kernel, 'cpu' | 'frames' | 'virt' | 'sharedPage' | 'xen'> {
   readonly events: EventChannels;
   readonly grants: Grants;
 }
@@ -10,4 +10,11 @@ export interface RingKernel extends Pick<Kernel, 'cpu' | 'frames' | 'virt' | 'sh
 /** Whether `kernel` is such a one. */
 export function hasRings(kernel: Kernel): kernel is Kernel & RingKernel {
   return kernel.events !== undefined && kernel.grants !== undefined;
+}
+
+/** Lets other virtual CPUs run, if any is ready, before the caller goes on. */
+export async function giveWay({ xen, cpu }: RingKernel): Promise<void> {
+  if (!xen) return;
+  xen.yield();
+  await cpu.resumed();
 }

@@ -3,11 +3,11 @@
  * The one idea: the domain's pages are reached by grants alone and each is released exactly once, so
  * that `close` leaves nothing mapped and no port bound, in whatever state the domain died.
  */
-import type { Xenstore } from '../guest-kernel/index.ts';
+import type { Kernel, Xenstore } from '../guest-kernel/index.ts';
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../protocol/grant-table.ts';
 import type { RingMemory } from '../protocol/ring.ts';
 import { Domid, Gref, Port } from '../protocol/units.ts';
-import { type BackingDrive, BlkBack } from './blk-back.ts';
+import { type BackingDrive, BlkBack, type ServedDisk } from './blk-back.ts';
 import { ConsoleBack } from './console-back.ts';
 import { ConsoleLog } from './console-log.ts';
 import { xvdHandle } from './disk.ts';
@@ -18,12 +18,48 @@ import { Worker } from './worker.ts';
 import { Xenbus } from './xenbus.ts';
 import { StoreRing } from './xenstored.ts';
 
+/** One virtual disk that needs a back end, and what there is to make one. */
+export interface BlockPlace {
+  readonly kernel: Kernel & RingKernel;
+  readonly store: Xenstore; // domain 0's own connection
+  /** The two ends' directories. */
+  readonly front: string;
+  readonly back: string;
+  readonly disk: Omit<ServedDisk, 'backing'>;
+  /** The drive under it. @throws Error if there is none */
+  readonly drive: () => Promise<BackingDrive>;
+}
+
+/** A back end that domain 0 runs: opened when its domain comes, stopped when that is released. */
+export interface BlockBackEnd {
+  open(): Promise<void>;
+  stop(): void;
+}
+
+/** Makes back ends; another one than `blkBack` puts another driver in its place. */
+export type BlockBackMaker = (place: BlockPlace) => BlockBackEnd;
+
+/** The usual back end of a disk. */
+export const blkBack: BlockBackMaker = ({ kernel, store, front, back, disk, drive }) => {
+  let bus: Xenbus | undefined;
+  return {
+    open: async () => {
+      const fail = (why: unknown): void => bus?.fail(why);
+      const driver = new BlkBack(kernel, { ...disk, backing: await drive() }, fail);
+      bus = new Xenbus(store, 'back', back, front, driver);
+      await bus.open();
+    },
+    stop: () => bus?.stop(),
+  };
+};
+
 /** What the services of all domains share. */
 export interface Services {
-  readonly kernel: RingKernel;
+  readonly kernel: Kernel & RingKernel;
   readonly server: StoreServer;
   readonly store: Xenstore; // domain 0's own connection
   readonly drive: (n: number) => Promise<BackingDrive>;
+  readonly blockBack: BlockBackMaker;
   readonly onConsole: (domid: number, bytes: Uint8Array) => void;
   /** One line for the hypervisor's console. */
   readonly log: (line: Uint8Array) => void;
@@ -101,19 +137,16 @@ export class ServedDomain {
   }
 
   async #openDisk(disk: DomainDisk): Promise<void> {
-    const { kernel, store, drive } = this.#services;
-    const { front, back } = vbdPaths(this.record.domid, disk);
-    const backing = await drive(disk.drive);
-    const served = {
-      backing,
-      handle: xvdHandle(disk.name),
-      readOnly: disk.readOnly,
-      domid: this.#domid,
-    };
-    const driver = new BlkBack(kernel, served, (why) => bus.fail(why));
-    const bus = new Xenbus(store, 'back', back, front, driver);
-    this.#undo.push(() => bus.stop());
-    await bus.open();
+    const { kernel, store, drive, blockBack } = this.#services;
+    const end = blockBack({
+      kernel,
+      store,
+      ...vbdPaths(this.record.domid, disk),
+      disk: { handle: xvdHandle(disk.name), readOnly: disk.readOnly, domid: this.#domid },
+      drive: () => drive(disk.drive),
+    });
+    this.#undo.push(() => end.stop());
+    await end.open();
   }
 
   /** Maps a page of the domain and binds the port that goes with it. */

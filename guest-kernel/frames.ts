@@ -46,6 +46,14 @@ export class Frames implements FrameAllocator {
     return this.#next++;
   }
 
+  allocMany(count: number): number {
+    if (this.#next + count - 1 + RESERVE >= this.#range.mapped) this.#extend();
+    if (this.#next + count > this.#range.mapped) throw new OutOfFrames();
+    const first = this.#next;
+    this.#next += count;
+    return first;
+  }
+
   /** @throws RangeError for a frame that is not allocated. */
   free(pfn: number): void {
     if (pfn < this.#range.first || pfn >= this.#next || this.#returned.has(pfn)) {

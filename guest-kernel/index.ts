@@ -15,6 +15,7 @@ export type {
   Fault,
   FaultHandler,
   FrameAllocator,
+  GrantArea,
   GrantMapping,
   Grants,
   Interrupts,

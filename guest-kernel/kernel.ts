@@ -26,6 +26,8 @@ export interface BootInfo {
 export interface FrameAllocator {
   /** A free frame, its contents whatever they were. @throws OutOfFrames */
   alloc(): number;
+  /** The first of `count` frames that lie next to each other; each is freed by itself. @throws OutOfFrames */
+  allocMany(count: number): number;
   free(pfn: number): void;
   readonly available: number;
 }
@@ -139,10 +141,14 @@ export interface EventChannels {
   close(port: Port): void;
 }
 
-export interface GrantMapping {
+/** Pages of others, mapped one after the other from `va` on. */
+export interface GrantArea {
   readonly va: number;
-  readonly handle: number;
   unmap(): void;
+}
+
+export interface GrantMapping extends GrantArea {
+  readonly handle: number;
 }
 
 /** One end of a copy: an own frame, or a frame that a domain granted. */
@@ -163,6 +169,8 @@ export interface Grants {
   end(gref: Gref): boolean;
   /** @throws GrantError */
   map(domid: Domid, gref: Gref, readonly?: boolean): GrantMapping;
+  /** Maps all of `grefs` at contiguous addresses, or none. @throws GrantError */
+  mapMany(domid: Domid, grefs: readonly Gref[], readonly?: boolean): GrantArea;
   /** @returns a GNTST_* status for each segment, 0 = done. */
   copy(segments: readonly CopySegment[]): number[];
 }

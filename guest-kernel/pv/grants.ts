@@ -10,7 +10,7 @@ import { DOMID_SELF } from '../../protocol/xen.ts';
 import type { KernelSpace } from '../address-space.ts';
 import { SLOT_BYTES } from '../arguments.ts';
 import { GrantError } from '../errors.ts';
-import type { CopyEnd, CopySegment, GrantMapping, Grants } from '../kernel.ts';
+import type { CopyEnd, CopySegment, GrantArea, GrantMapping, Grants } from '../kernel.ts';
 import { MAP_AREA } from '../layout.ts';
 import type { Xen } from '../xen.ts';
 import type { PvTables } from './tables.ts';
@@ -32,8 +32,8 @@ export class PvGrants implements Grants {
   readonly #freeRefs: number[] = [];
   #frames = 0;
   #nextRef = gt.GNTTAB_NR_RESERVED_ENTRIES;
-  /** Pages of the map area behind the table, for others' frames. */
-  readonly #freePages: number[] = [];
+  /** Areas behind the table, for others' frames: addresses of the free ones by their length in pages. */
+  readonly #freeAreas: number[][] = [];
   #nextPage = MAP_AREA + TABLE_PAGES * 4096;
 
   constructor(xen: Xen, tables: PvTables, kernel: KernelSpace) {
@@ -66,26 +66,13 @@ export class PvGrants implements Grants {
   }
 
   map(domid: Domid, gref: Gref, readonly = false): GrantMapping {
-    const va = this.#freePages.pop() ?? this.#newPage();
-    const flags = gt.GNTMAP_host_map | (readonly ? gt.GNTMAP_readonly : 0);
-    const arg = { hostAddr: va, flags, ref: gref, dom: domid };
-    const { status, handle } = this.#op(
-      'GNTTABOP_map_grant_ref',
-      gt.GNTTABOP_map_grant_ref,
-      gt.GnttabMapGrantRef,
-      arg,
-    );
-    if (status !== gt.GNTST_okay) {
-      this.#freePages.push(va);
-      throw new GrantError('GNTTABOP_map_grant_ref', status);
-    }
-    let mapped = true;
-    const unmap = (): void => {
-      if (!mapped) return;
-      mapped = false;
-      this.#unmap(va, handle);
-    };
-    return { va, handle, unmap };
+    const handles: number[] = [];
+    const { va, unmap } = this.#mapArea(domid, [gref], readonly, handles);
+    return { va, handle: handles[0]!, unmap };
+  }
+
+  mapMany(domid: Domid, grefs: readonly Gref[], readonly = false): GrantArea {
+    return this.#mapArea(domid, grefs, readonly, []);
   }
 
   copy(segments: readonly CopySegment[]): number[] {
@@ -122,6 +109,37 @@ export class PvGrants implements Grants {
     view.setUint16(at + offset, end.offset, true);
   }
 
+  /** Maps `grefs` one after the other and adds their handles to `handles`. @throws GrantError, and none is mapped */
+  #mapArea(domid: Domid, grefs: readonly Gref[], readonly: boolean, handles: number[]): GrantArea {
+    const pages = grefs.length;
+    const va = this.#freeAreas[pages]?.pop() ?? this.#newArea(pages);
+    const unmap = (): void => {
+      if (handles.length === 0) return; // done already
+      handles.splice(0).forEach((handle, i) => {
+        this.#unmap(va + i * 4096, handle);
+      });
+      this.#freeArea(pages, va);
+    };
+    for (const gref of grefs) {
+      const { status, handle } = this.#map(va + handles.length * 4096, domid, gref, readonly);
+      if (status === gt.GNTST_okay) {
+        handles.push(handle);
+        continue;
+      }
+      if (handles.length === 0) this.#freeArea(pages, va);
+      else unmap();
+      throw new GrantError('GNTTABOP_map_grant_ref', status);
+    }
+    return { va, unmap };
+  }
+
+  #map(va: number, domid: Domid, ref: Gref, readonly: boolean): gt.GnttabMapGrantRef {
+    const flags = gt.GNTMAP_host_map | (readonly ? gt.GNTMAP_readonly : 0);
+    const arg = { hostAddr: va, flags, ref, dom: domid };
+    const { GNTTABOP_map_grant_ref: cmd, GnttabMapGrantRef: layout } = gt;
+    return this.#op('GNTTABOP_map_grant_ref', cmd, layout, arg);
+  }
+
   #unmap(va: number, handle: number): void {
     const arg = { hostAddr: va, devBusAddr: 0, handle };
     const { status } = this.#op(
@@ -131,7 +149,6 @@ export class PvGrants implements Grants {
       arg,
     );
     if (status !== gt.GNTST_okay) throw new GrantError('GNTTABOP_unmap_grant_ref', status);
-    this.#freePages.push(va);
   }
 
   #newRef(): number {
@@ -160,11 +177,16 @@ export class PvGrants implements Grants {
     this.#frames = count;
   }
 
-  #newPage(): number {
+  #newArea(pages: number): number {
     const va = this.#nextPage;
-    this.#nextPage += 4096;
-    this.#kernel.prepare(va);
+    this.#nextPage += pages * 4096;
+    for (let i = 0; i < pages; i++) this.#kernel.prepare(va + i * 4096);
     return va;
+  }
+
+  #freeArea(pages: number, va: number): void {
+    this.#freeAreas[pages] ??= [];
+    this.#freeAreas[pages].push(va);
   }
 
   /**

@@ -47,6 +47,15 @@ describe('the ring suite', () => {
     const others = verdicts
       .filter(({ outcome }) => outcome === 'fail')
       .map((one) => `${one.rule}: ${one.why}`);
+    expect(verdict.outcome, others.join('\n')).toBe(mutant.outcome);
+    expect(verdict.why).toMatch(/\S/);
+    expect(verdict.steps?.length).toBeGreaterThan(0);
+    killed.add(rule);
+  });
+
+  it('has a mutant for every rule', () => {
+    const rules = RING_RULES.map(({ id }) => id);
+    expect(rules.filter((rule) => !killed.has(rule))).toEqual([]);
     expect(RING_MUTANTS.length).toBeGreaterThanOrEqual(25);
   });
 });

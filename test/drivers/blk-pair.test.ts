@@ -122,6 +122,38 @@ describe('blkfront and blkback', () => {
     expect(await front.read(0, 1)).toEqual(drive.bytes.subarray(0, 512));
   });
 
+  it.each([
+    [0, 1],
+    [1, 2],
+    [2, 4],
+    [5, 4],
+  ])('have a ring as long as both can: order %i asked for, %i pages', async (order, pages) => {
+    front = new BlkFront(guest.kernel, 'xvda', HANDLE, dom0.id, (why) => frontBus.fail(why), order);
+    frontBus = new Xenbus(guest.store, 'front', `device/vbd/${HANDLE}`, BACK, front);
+    await connect();
+    expect(guest.mapped).toBe(pages);
+    expect(await guest.store.tryRead(`${FRONT}/num-ring-pages`)).toBe(
+      pages > 1 ? `${pages}` : undefined,
+    );
+    expect((await guest.store.tryRead(`${FRONT}/ring-ref`)) === undefined).toBe(pages > 1);
+    for (let i = 0; i < 20; i++) expect(same(await front.read(0, 1000), drive.bytes)).toBe(true);
+    await frontBus.close();
+    await settled();
+    expect([guest.mapped, guest.grants.size]).toEqual([0, 0]);
+  });
+
+  it('use the frames of the ring again when they connect again', async () => {
+    await connect();
+    const before = guest.frames.size;
+    for (let i = 0; i < 3; i++) {
+      await frontBus.close();
+      await settled();
+      await frontBus.open();
+      await frontBus.until(4);
+    }
+    expect(guest.frames.size).toBe(before);
+  });
+
   it('leave nothing mapped when the front end vanishes in the middle of a request', async () => {
     await connect();
     let release = (): void => undefined;
@@ -208,6 +240,13 @@ describe('blkback, against a front end that lies', () => {
     ['ring-ref', '99999'],
     ['ring-ref', 'x'],
     ['ring-ref', ''],
+    ['ring-page-order', '3'],
+    ['ring-page-order', '31'],
+    ['ring-page-order', 'x'],
+    ['ring-page-order', '1'],
+    ['num-ring-pages', '0'],
+    ['num-ring-pages', '3'],
+    ['num-ring-pages', '8'],
     ['event-channel', '99999'],
     ['event-channel', '-1'],
     ['protocol', 'x86_32-abi'],

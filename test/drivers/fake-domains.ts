@@ -6,7 +6,12 @@ import { type Observable, Subject } from 'rxjs';
 import type { RingKernel } from '../../drivers/ring-kernel.ts';
 import { localLink } from '../../drivers/store-link.ts';
 import { StoreServer } from '../../drivers/store-server.ts';
-import { type CopyEnd, type GrantMapping, Xenstore } from '../../guest-kernel/index.ts';
+import {
+  type CopyEnd,
+  type GrantArea,
+  type GrantMapping,
+  Xenstore,
+} from '../../guest-kernel/index.ts';
 import { ArrayRingMemory } from '../../protocol/ring.ts';
 import { Domid, Gref, Port } from '../../protocol/units.ts';
 
@@ -84,12 +89,23 @@ export class FakeDomain {
     cpu: {
       loadBytes: (va: number, into: Uint8Array) => into.set(this.#at(va).subarray(0, into.length)),
       storeBytes: (va: number, from: Uint8Array) => this.#at(va).set(from),
-    } as RingKernel['cpu'],
+      fillBytes: (va: number, length: number, value: number) =>
+        new Uint8Array(this.#at(va).buffer).fill(value, 0, length),
+    } as unknown as RingKernel['cpu'],
     frames: {
       alloc: () => {
         const pfn = this.#next++;
         this.frames.set(pfn, new Uint8Array(4096));
         return pfn;
+      },
+      allocMany: (count) => {
+        const pages = new ArrayBuffer(count * 4096);
+        const first = this.#next;
+        this.#next += count;
+        for (let i = 0; i < count; i++) {
+          this.frames.set(first + i, new Uint8Array(pages, i * 4096, 4096));
+        }
+        return first;
       },
       free: (pfn) => this.frames.delete(pfn),
       available: 1000,
@@ -135,17 +151,18 @@ export class FakeDomain {
         if (this.grants.get(gref)!.mapped > 0) return false;
         return this.grants.delete(gref);
       },
-      map: (domid, gref): GrantMapping => {
-        const owner = this.host.domains.get(domid);
-        const grant = owner?.grants.get(gref);
-        if (!owner || grant?.domid !== this.domid) throw new Error('GNTST_bad_gntref');
-        grant.mapped++;
-        const pfn = this.#next++;
-        this.frames.set(pfn, owner.page(grant.frame));
-        const unmap = (): void => {
-          if (this.frames.delete(pfn)) grant.mapped--;
-        };
-        return { va: pfn * 4096, handle: pfn, unmap };
+      map: (domid, gref) => this.#map(domid, gref),
+      // The granter's pages are of one buffer, so that the first leads to all of them.
+      mapMany: (domid, grefs): GrantArea => {
+        const areas: GrantMapping[] = [];
+        const unmap = (): void => areas.forEach((area) => void area.unmap());
+        try {
+          for (const gref of grefs) areas.push(this.#map(domid, gref));
+        } catch (error) {
+          unmap();
+          throw error;
+        }
+        return { va: areas[0]!.va, unmap };
       },
       copy: (segments) =>
         segments.map(({ from, to, length }) => {
@@ -157,6 +174,19 @@ export class FakeDomain {
         }),
     },
   };
+
+  #map(domid: Domid, gref: Gref): GrantMapping {
+    const owner = this.host.domains.get(domid);
+    const grant = owner?.grants.get(gref);
+    if (!owner || grant?.domid !== this.domid) throw new Error('GNTST_bad_gntref');
+    grant.mapped++;
+    const pfn = this.#next++;
+    this.frames.set(pfn, owner.page(grant.frame));
+    const unmap = (): void => {
+      if (this.frames.delete(pfn)) grant.mapped--;
+    };
+    return { va: pfn * 4096, handle: pfn, unmap };
+  }
 
   #port(peer: FakeDomain | undefined, remote: number): Port {
     const port = Port(this.#next++);

@@ -38,6 +38,17 @@ describe('Frames', () => {
     expect(() => frames.alloc()).toThrow(OutOfFrames);
   });
 
+  it('hands out neighbours, also where the mapped part has to grow for them', () => {
+    const frames = new Frames({ first: 0, mapped: 8, end: 24 }, (from) => from + 8);
+    frames.free(frames.alloc());
+    expect([frames.allocMany(2), frames.allocMany(4), frames.alloc()]).toEqual([1, 3, 0]);
+    expect(frames.allocMany(12)).toBe(7);
+    expect(frames.available).toBe(5);
+    expect(() => frames.allocMany(6)).toThrow(OutOfFrames);
+    frames.free(5);
+    expect(frames.alloc()).toBe(5);
+  });
+
   it('never has a frame out twice', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(9)), (steps) => {

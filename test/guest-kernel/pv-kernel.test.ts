@@ -296,6 +296,18 @@ describe('grants of a PV kernel', () => {
         expect(() => k.cpu.store32(frozen.va, 0)).toThrow(KernelFault);
         expect(() => grants.map(ONE, readonly)).toThrow(GrantError);
         expect(() => grants.map(ONE, Gref(400))).toThrow(GrantError);
+        // Several side by side, or none.
+        expect(() => grants.mapMany(ONE, [readonly, shared])).toThrow(GrantError);
+        expect(() => grants.mapMany(ONE, [shared, Gref(400)])).toThrow(GrantError);
+        const area = grants.mapMany(ONE, [readonly, shared, readonly], true);
+        const words = [0, 1, 2].map((page) => k.cpu.load32(area.va + page * 4096));
+        expect(words).toEqual([7, 42, 7]);
+        area.unmap();
+        area.unmap();
+        expect(() => k.cpu.load32(area.va + 4096)).toThrow(KernelFault);
+        const again = grants.mapMany(ONE, [shared, shared, shared]);
+        expect([again.va, k.cpu.load32(again.va + 8192)]).toEqual([area.va, 42]);
+        again.unmap();
         done.put(true);
         await released.take(k);
         frozen.unmap();
