@@ -5,7 +5,7 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 export default defineConfig({
   // `hospes/drivers` in a test or an example is the source beside it.
-  resolve: { alias: [{ find: /^hospes\/([a-z-]+)$/, replacement: `${root}$1/index.ts` }] },
+  resolve: { alias: [{ find: /^hospes\/([a-z/-]+)$/, replacement: `${root}$1/index.ts` }] },
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],

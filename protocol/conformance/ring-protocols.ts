@@ -94,3 +94,12 @@ function protocol(
   const response = new Messages(layout.responseSize, responsePadding);
   return { name, layout, request, response };
 }
+
+/** The one of that name. @throws RangeError */
+export function ringProtocol(name: string): RingProtocol {
+  const found = RING_PROTOCOLS.find((one) => one.name === name);
+  if (found) return found;
+  throw new RangeError(
+    `ring protocol '${name}' is none of ${RING_PROTOCOLS.map((one) => one.name).join(', ')}`,
+  );
+}

@@ -4,6 +4,7 @@
  * The one idea: a rule is broken by whatever run breaks it, and shown by the shortest of them.
  */
 import fc from 'fast-check';
+import { ringLine, ringLineHeader } from '../ring-line.ts';
 import { driveFreely, driveProgram } from './drive.ts';
 import { type Exploration, explore } from './explore.ts';
 import { type Guide, ListGuide } from './guide.ts';
@@ -13,20 +14,16 @@ import { RING_RULES, type RingRule } from './rules.ts';
 import { Run, type RunOptions, type Tally } from './run.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { start } from './start.ts';
-import type { Outcome, Step, Verdict } from './verdict.ts';
+import type { Outcome, Report, Step, Verdict } from './verdict.ts';
 
 export interface RingSuiteOptions {
   readonly peer: Peer;
   readonly protocol: RingProtocol;
   readonly seed: number;
+  /** Only these roles, of those that the peer has. */
+  readonly roles?: readonly Role[];
   /** Told what is being done, for a progress display. */
   readonly progress?: (what: string) => void;
-}
-
-export interface RingReport {
-  readonly verdicts: readonly Verdict[];
-  /** For each role that was tested. */
-  readonly explored: ReadonlyMap<Role, Exploration>;
 }
 
 const EXPLORED_SLOTS = 4;
@@ -45,22 +42,20 @@ const EFFORT = {
   process: { schedules: 60, runs: 3_000, requests: EXPLORED_REQUESTS },
 } as const;
 
-const PEER_VERBS = {
-  front: ['init', 'request', 'push', 'response', 'final_check'],
-  back: ['init', 'request', 'response', 'push', 'final_check'],
-} as const;
+/** What a peer must have for a role to be tested. */
+const PEER_VERBS = ['init', 'request', 'response', 'push', 'final_check'] as const;
 
 /** Tests every role that the peer has. */
-export function ringSuite(options: RingSuiteOptions): RingReport {
+export function ringSuite(options: RingSuiteOptions): Report {
   const verdicts: Verdict[] = [];
   const explored = new Map<Role, Exploration>();
-  for (const role of ['front', 'back'] as const) {
-    if (!PEER_VERBS[role].every((verb) => options.peer.has(role, verb))) continue;
+  for (const role of options.roles ?? (['front', 'back'] as const)) {
+    if (!PEER_VERBS.every((verb) => options.peer.has(role, verb))) continue;
     const suite = new RoleSuite(options, role);
     explored.set(role, suite.test());
     verdicts.push(...suite.verdicts());
   }
-  return { verdicts, explored };
+  return { verdicts, explored, pictureHeader: ringLineHeader() };
 }
 
 /** Where the indices of a generated schedule begin. */
@@ -270,6 +265,20 @@ function nth(runs: Generator<Run, unknown>, which: number): Run {
 }
 
 function picture(run: Run): string {
-  const { page } = run.end;
-  return `${page[0]} ${page[1]} ${page[2]} ${page[3]}`;
+  const { model, end, options } = run;
+  const known =
+    run.role === 'front'
+      ? {
+          reqProdPvt: run.filled,
+          rspCons: run.consumed,
+          reqCons: model.consumed,
+          rspProdPvt: model.published,
+        }
+      : {
+          reqProdPvt: model.published,
+          rspCons: model.consumed,
+          reqCons: run.consumed,
+          rspProdPvt: run.filled,
+        };
+  return ringLine(end.page, options.protocol.layout, known);
 }
