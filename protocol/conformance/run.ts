@@ -146,7 +146,8 @@ export class Run implements Ring {
     const at = this.#slot(index);
     const bytes = new Uint8Array(page.buffer, page.byteOffset, page.byteLength);
     bytes.set(this.#in.of(index), at);
-    this.#remember(at >> 2, this.#entry >> 2);
+    for (let word = at >> 2; word < (at + this.#entry) >> 2; word++)
+      this.#shadow[word] = page[word]!;
   }
 
   take(index: number): void {
@@ -226,10 +227,6 @@ export class Run implements Ring {
 
   #slot(index: number): number {
     return SLOTS_AT + (index & (this.size - 1)) * this.#entry;
-  }
-
-  #remember(word: number, count: number): void {
-    this.#shadow.set(this.end.page.subarray(word, word + count), word);
   }
 
   #point(offset: number, length: number, write: boolean): void {
@@ -330,8 +327,8 @@ export class Run implements Ring {
       const last = Math.min((offset + length + 3) >> 2, page.length);
       for (let word = first; word < last; word++) {
         if (page[word] !== this.#shadow[word] || word < 4) this.#effect(word);
+        this.#shadow[word] = page[word]!;
       }
-      this.#remember(first, last - first);
       return;
     }
     for (let word = page.length - 1; word >= 0; word--) {

@@ -9,6 +9,7 @@ import type { Verdict } from '../../protocol/conformance/verdict.ts';
 import { PlainEnd } from './mutants/plain-end.ts';
 import type { RingMutant } from './mutants/ring-mutant.ts';
 import { RING_MUTANTS } from './mutants/ring-mutants.ts';
+import { ourRing } from './our-ring.ts';
 
 const [BLKIF] = RING_PROTOCOLS as [RingProtocol];
 const SEED = 20261125;
@@ -32,6 +33,14 @@ describe('the ring suite', () => {
       expect(verdicts.filter(({ outcome }) => outcome !== 'pass')).toEqual([]);
       const bound = RING_RULES.flatMap(({ id, roles }) => roles.map((role) => `${id} ${role}`));
       expect(verdicts.map(({ rule, role }) => `${rule} ${role}`).sort()).toEqual(bound.sort());
+    },
+  );
+
+  it.each(RING_PROTOCOLS.map((protocol) => [protocol.name, protocol] as const))(
+    'passes our %s ring at every rule, in both roles',
+    (_name, protocol) => {
+      const { verdicts } = ringSuite({ peer: ourRing(protocol), protocol, seed: SEED });
+      expect(verdicts.filter(({ outcome }) => outcome !== 'pass')).toEqual([]);
     },
   );
 
