@@ -102,7 +102,7 @@ export class BlkFront implements Disk, XenbusDriver {
     events.events(port).subscribe(() => reader.kick());
     this.#connection = connection;
     return {
-      ...ringNodes(grefs),
+      ...ringNodes(grefs, this.#maxRingOrder > 0),
       [BLKIF_KEYS.eventChannel]: `${port}`,
       [BLKIF_KEYS.protocol]: XEN_IO_PROTO_ABI_X86_64,
     };

@@ -19,6 +19,9 @@ export const SIDES: Readonly<Record<Role, Side>> = {
   back: { producer: 2, threshold: 1, peerProducer: 0, peerThreshold: 3 },
 };
 
+/** Where the slots begin: bytes. */
+export const SLOTS_AT = 64;
+
 export const HEADER_WORDS = ['req_prod', 'req_event', 'rsp_prod', 'rsp_event'] as const;
 
 /** Whether a message among (old, now] is the one that `threshold` asks to be told of. */

@@ -2,7 +2,8 @@
  * A TypeScript object as a peer: what an author tests inside their own test runner. The object reaches its ring
  * through a RingMemory, so every access is a point.
  */
-import type { RingMemory } from '../ring.ts';
+import { EINVAL } from '../errno.ts';
+import { type RingMemory, RingOverflow } from '../ring.ts';
 import {
   BUFFER_BYTES,
   type Peer,
@@ -13,7 +14,7 @@ import {
   type Verb,
 } from './peer.ts';
 
-/** One end as an author offers it; results as in the table of docs/conformance.md. */
+/** One end as an author offers it; results as in the table of docs/conformance.md. A RingOverflow thrown is -EINVAL. */
 export interface EndObject {
   /** A front end initialises the ring here, a back end attaches to it as it is. Returns the number of slots. */
   init(ring: RingMemory, bytes: number): number;
@@ -107,6 +108,7 @@ class ObjectEnd implements PeerEnd {
       throw new PeerFault(`${this.#role} ${METHODS[verb]} returns ${String(result)}, no i32`);
     } catch (error) {
       if (error instanceof PeerFault) throw error;
+      if (error instanceof RingOverflow) return -EINVAL;
       throw new PeerFault(`${this.#role} ${METHODS[verb]} throws: ${String(error)}`, {
         cause: error,
       });

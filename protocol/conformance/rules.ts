@@ -40,6 +40,7 @@ export const RING_RULES = [
   { id: 'RING-23', title: 'Indices are compared by difference, across 2^32', roles: BOTH },
   { id: 'RING-24', title: 'Nobody sleeps while work waits', roles: BOTH },
   { id: 'RING-25', title: 'A second life begins anew', roles: BOTH },
+  { id: 'RING-26', title: 'A message is copied once', roles: BOTH },
 ] as const satisfies readonly Rule[];
 
 export type RingRule = (typeof RING_RULES)[number]['id'];

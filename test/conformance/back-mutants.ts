@@ -11,7 +11,7 @@ import { BackRing, type RingMemory } from '../../protocol/ring.ts';
 import { Gref } from '../../protocol/units.ts';
 import { backOf, type Link, type Request, SmallBack, spoiled } from './small-back.ts';
 
-/** Publishes the state first, and what belongs to it a little later. */
+/** Publishes part of what belongs to a state a little later. */
 const stateFirst = (store: Xenstore, k: Kernel): Xenstore =>
   spoiled(store, {
     transaction: async (body) => {
@@ -22,7 +22,7 @@ const stateFirst = (store: Xenstore, k: Kernel): Xenstore =>
             get: (target, key) => {
               if (key !== 'write') return Reflect.get(target, key).bind(target);
               return async (path: string, value: string | number) => {
-                if (/sector|info/.test(path)) late.push([path, value]);
+                if (path.endsWith('/sector-size')) late.push([path, value]);
                 else await target.write(path, value);
               };
             },
@@ -347,7 +347,7 @@ const blind = (store: Xenstore): Xenstore =>
   });
 
 export const BACK_MUTANTS: readonly (readonly [BlkRule, string, BlockBackMaker])[] = [
-  ['BLK-01', 'publishes the state before the size', backOf(SmallBack, stateFirst)],
+  ['BLK-01', 'publishes the state before the sector size', backOf(SmallBack, stateFirst)],
   ['BLK-02', 'wants to see the first state after a close', backOf(SmallBack, needsFirstState)],
   ['BLK-03', 'takes any layout for its own', backOf(NoProtocol)],
   ['BLK-04', 'says done to what it does not offer', backOf(DoesAnything)],

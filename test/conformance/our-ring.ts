@@ -2,10 +2,9 @@
 import { type EndObject, objectPeer } from '../../protocol/conformance/object-peer.ts';
 import type { Peer } from '../../protocol/conformance/peer.ts';
 import type { RingProtocol } from '../../protocol/conformance/ring-protocols.ts';
-import { BackRing, FrontRing, initSharedRing, RingOverflow } from '../../protocol/ring.ts';
+import { BackRing, FrontRing, initSharedRing } from '../../protocol/ring.ts';
 
 const ENOSPC = 28;
-const EINVAL = 22;
 const RSP_PROD = 8;
 
 export function ourRing({ layout }: RingProtocol): Peer {
@@ -27,8 +26,8 @@ export function ourRing({ layout }: RingProtocol): Peer {
         return 0;
       },
       push: () => Number(ring.push()),
-      response: (message) => refusing(() => ring.response(message)),
-      finalCheck: () => refusing(() => ring.finalCheck()),
+      response: (message) => Number(ring.response(message)),
+      finalCheck: () => Number(ring.finalCheck()),
     };
   };
   const back = (): EndObject => {
@@ -38,27 +37,17 @@ export function ourRing({ layout }: RingProtocol): Peer {
         ring = BackRing.attach(memory, layout, memory.get32(RSP_PROD), bytes);
         return ring.size;
       },
-      request: (message) => refusing(() => ring.request(message)),
+      request: (message) => Number(ring.request(message)),
       response: (message) => {
         ring.respond(message);
         return 0;
       },
       push: () => Number(ring.push()),
-      finalCheck: () => refusing(() => ring.finalCheck()),
+      finalCheck: () => Number(ring.finalCheck()),
     };
   };
   return objectPeer(
     { front, back },
     { request: layout.requestSize, response: layout.responseSize },
   );
-}
-
-/** The peer's lie as the errno that a verb returns for it. */
-function refusing(act: () => boolean): number {
-  try {
-    return Number(act());
-  } catch (error) {
-    if (error instanceof RingOverflow) return -EINVAL;
-    throw error;
-  }
 }

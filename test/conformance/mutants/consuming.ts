@@ -191,4 +191,16 @@ export const CONSUMING: readonly RingMutant[] = [
       }
     },
   ),
+  mutant(
+    'RING-26',
+    'message checked in the slot, then copied',
+    BOTH,
+    class extends PlainEnd {
+      override copy(message: Uint32Array): void {
+        const first = new Uint32Array(1);
+        this.ring.read(this.slot(this.cons), first);
+        super.copy(message);
+      }
+    },
+  ),
 ];

@@ -44,6 +44,7 @@ export const PRODUCING: readonly RingMutant[] = [
         return this.attach(ring, bytes, 0);
       }
     },
+    'warn',
   ),
   mutant(
     'RING-03',
