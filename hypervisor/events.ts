@@ -148,10 +148,13 @@ export const unmask = (xen: Hypervisor, domain: Domain, port: number): void => {
   if (events.isPending(port)) select(xen, domain.vcpus[events.channel(port)!.vcpu]!, port);
 };
 
-/** Raise the port that `virq` is bound to on `vcpu`; an unbound one raises nothing. */
+/**
+ * Raise the port that `virq` is bound to on `vcpu`; an unbound one raises nothing. A paused domain finds it when it
+ * runs again.
+ */
 export const raiseVirq = (xen: Hypervisor, vcpu: XenVcpu, virq: number): void => {
   const port = vcpu.virqPorts[virq]!;
-  if (port !== 0 && vcpu.domain.state === 'running') raise(xen, vcpu.domain, port);
+  if (port !== 0 && vcpu.domain.end === undefined) raise(xen, vcpu.domain, port);
 };
 
 /** Set the selector bit of the port's word and ask for an upcall. */

@@ -85,7 +85,8 @@ export class PhysicalInterrupts {
       if (irq >= 8) machine.bus.write(PORT_PIC_SLAVE, 1, OCW2_EOI, this.#xen.now);
       machine.bus.write(PORT_PIC_MASTER, 1, OCW2_EOI, this.#xen.now);
       const binding = this.#bindings[irq];
-      if (binding?.domain.state === 'running') raise(this.#xen, binding.domain, binding.port);
+      if (binding && binding.domain.end === undefined)
+        raise(this.#xen, binding.domain, binding.port);
     }
   }
 

@@ -1,6 +1,7 @@
 /** docs/rings.md has a rule for every test of a ring, and a test for every rule. */
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { BLK_RULES } from '../../drivers/conformance/blk-rules.ts';
 import { RING_PROTOCOLS } from '../../protocol/conformance/ring-protocols.ts';
 import { RING_RULES } from '../../protocol/conformance/rules.ts';
 import { SCENARIOS } from '../../protocol/conformance/scenarios.ts';
@@ -11,9 +12,7 @@ const ROOT = new URL('../../', import.meta.url);
 const page = readFileSync(new URL('docs/rings.md', ROOT), 'utf8');
 
 const LISTS: RuleLists = {
-  kits: [
-    RING_RULES, // one line for each list
-  ],
+  kits: [RING_RULES, BLK_RULES],
   rings: RING_PROTOCOLS.map(({ name }) => name),
   named: [
     ...SCENARIOS.map(({ rule }) => ({ who: 'a scenario', rule })),
@@ -65,12 +64,11 @@ describe('the check of docs/rings.md', () => {
     ],
     [
       'a heading that is none of a rule',
-      changed('### RING-25 A', '### RING 25 A'),
+      changed('### RING-26 A', '### RING 26 A'),
       [
-        '"RING 25 A second life begins anew" is no heading of a rule',
-        'RING-25 of the kit has no section',
-        'a scenario names RING-25, which has no section',
-        'the mutant "indices of the last life" names RING-25, which has no section',
+        '"RING 26 A message is copied once" is no heading of a rule',
+        'RING-26 of the kit has no section',
+        'the mutant "message checked in the slot, then copied" names RING-26, which has no section',
       ],
     ],
     ['a number left out', changed(section('NET-03'), ''), ['NET-04 does not come after NET-02']],
@@ -141,11 +139,10 @@ describe('the check of docs/rings.md', () => {
     ],
     [
       'a rule of the kit that is not there',
-      changed(section('RING-25'), ''),
+      changed(section('RING-26'), ''),
       [
-        'RING-25 of the kit has no section',
-        'a scenario names RING-25, which has no section',
-        'the mutant "indices of the last life" names RING-25, which has no section',
+        'RING-26 of the kit has no section',
+        'the mutant "message checked in the slot, then copied" names RING-26, which has no section',
       ],
     ],
   ])('finds %s', (_what, text, faults) => {
@@ -156,12 +153,12 @@ describe('the check of docs/rings.md', () => {
     expect(check(page, { named: [scenario] })).toEqual([
       'a scenario names RING-99, which has no section',
     ]);
-    const kits = [RING_RULES, [{ id: 'BLK-01', title: 'A disk', roles: ['front'] as const }]];
-    expect(check(page, { kits })).toEqual(['BLK-01 of the kit has no section']);
+    const kits = [...LISTS.kits, [{ id: 'FB-01', title: 'A screen', roles: ['front'] as const }]];
+    expect(check(page, { kits })).toEqual(['FB-01 of the kit has no section']);
   });
 
   it('finds nothing but faults in an empty page', () => {
-    expect(check('').length).toBe(RING_RULES.length + LISTS.named.length);
+    expect(check('').length).toBe(LISTS.kits.flat().length + LISTS.named.length);
   });
 
   it('reads the titles of a test file as they are written, without skipped ones', () => {

@@ -6,7 +6,9 @@
  * - sleep takes as long as it was asked to, from 1 µs to 70 ms (beyond what the PIT counts to)
  * - during long work alarms ring at their instants too
  */
-import { describe, expect } from 'vitest';
+
+import { describe, expect, it } from 'vitest';
+import { GuestHost } from '../support/guest-host.ts';
 import { guestTest, MILLISECOND, MODES, PRESET } from '../support/guests.ts';
 
 const LATE = 20_000; // ns
@@ -78,5 +80,25 @@ describe('sleep', () => {
       expect(slept).toBeGreaterThanOrEqual(ns);
       expect(slept).toBeLessThan(ns + LATE);
     }
+  });
+});
+
+describe('a timer of a domain that is paused', () => {
+  it('wakes it when it runs again', async () => {
+    const host = new GuestHost();
+    const order: string[] = [];
+    const sleeper = host.add(async (k) => {
+      await k.time.sleep(1_000_000);
+      order.push('slept');
+    });
+    host.add(async (k) => {
+      await k.time.sleep(100_000);
+      host.xen.pause(sleeper);
+      await k.time.sleep(5_000_000);
+      order.push('unpaused');
+      host.xen.unpause(sleeper);
+    });
+    expect(await host.run()).toBe('finished');
+    expect(order).toEqual(['unpaused', 'slept']);
   });
 });
