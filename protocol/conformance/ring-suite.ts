@@ -10,11 +10,12 @@ import { type Exploration, explore } from './explore.ts';
 import { type Guide, ListGuide } from './guide.ts';
 import type { Peer, Role } from './peer.ts';
 import { type RingProtocol, ringBytes } from './ring-protocols.ts';
-import { type Finding, RING_RULES, type RingRule } from './rules.ts';
+import { RING_RULES, type RingRule, type Rule } from './rules.ts';
 import { Run, type RunOptions } from './run.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { start } from './start.ts';
-import type { Outcome, Report, Step, Verdict } from './verdict.ts';
+import { Findings, nth } from './suite-findings.ts';
+import type { Report, Verdict } from './verdict.ts';
 import type { Tally } from './watch.ts';
 
 export interface RingSuiteOptions {
@@ -29,7 +30,6 @@ export interface RingSuiteOptions {
 
 const EXPLORED_SLOTS = 4;
 const EXPLORED_REQUESTS = 3;
-const SCHEDULE = { maxLength: 150, size: 'max' } as const;
 
 /** Who breaks one of these can leave an end asleep. */
 const LOSE_WAKE_UPS: ReadonlySet<RingRule> = new Set<RingRule>([
@@ -62,17 +62,27 @@ export function ringSuite(options: RingSuiteOptions): Report {
 /** Where the indices of a generated schedule begin. */
 type Where = 'at zero' | 'across 2^32';
 
-interface Found {
-  readonly outcome: Outcome;
+/** The guide's answers, the slots of the ring, the requests in all. */
+const schedules = fc.tuple(
+  fc.array(fc.nat(59), { maxLength: 150, size: 'max' }),
+  fc.constantFrom(2, 4, 8),
+  fc.integer({ min: 1, max: 12 }),
+);
+
+type Schedule = typeof schedules extends fc.Arbitrary<infer T> ? T : never;
+
+/** What a generated schedule shows; `what` tells it from other things. */
+interface Shown {
+  readonly what: string;
+  readonly rule: RingRule;
+  readonly outcome: 'fail' | 'warn';
   readonly why: string;
-  readonly steps: readonly Step[];
 }
 
 class RoleSuite {
   readonly #options: RingSuiteOptions;
   readonly #role: Role;
-  readonly #found = new Map<RingRule, Found>();
-  readonly #skipped = new Map<RingRule, string>();
+  readonly #findings = new Findings<RingRule>();
   readonly #tally: Tally = { published: false, armed: false, standsAtZero: false };
 
   constructor(options: RingSuiteOptions, role: Role) {
@@ -90,14 +100,12 @@ class RoleSuite {
   }
 
   verdicts(): Verdict[] {
-    return RING_RULES.filter(({ roles }) => (roles as readonly Role[]).includes(this.#role)).map(
-      ({ id }) => {
-        const found = this.#found.get(id);
-        if (found) return { rule: id, role: this.#role, ...found };
-        const why = this.#skipped.get(id);
-        if (why !== undefined) return { rule: id, role: this.#role, outcome: 'skip', why };
-        return { rule: id, role: this.#role, outcome: 'pass' };
-      },
+    const bound = (RING_RULES as readonly (Rule & { id: RingRule })[]).filter(({ roles }) =>
+      roles.includes(this.#role),
+    );
+    return this.#findings.verdicts(
+      bound.map(({ id }) => id),
+      this.#role,
     );
   }
 
@@ -122,98 +130,59 @@ class RoleSuite {
       const all = runs({});
       for (let next = all.next(); ; next = all.next()) {
         if (next.done) {
-          if (next.value !== undefined) this.#skipped.set(rule, next.value);
+          if (next.value !== undefined) this.#findings.skip(rule, next.value);
           break;
         }
         const which = n++;
-        this.#judge(next.value, () => nth(runs({ picture }), which));
+        this.#findings.judge(next.value, () => nth(runs({ picture }), which));
       }
     }
   }
 
-  /** Keeps what a run found; `repeat` makes the same run with its steps. */
-  #judge(run: Run, repeat: () => Run): void {
-    const { finding, warnings } = run;
-    const cause = finding?.cause;
-    if (cause && this.#found.get(cause)?.outcome === 'fail') {
-      this.#skipped.set(finding.rule, `${cause} is broken, and ends every try`);
-    } else if (finding)
-      this.#keep(finding.rule, { outcome: 'fail', why: finding.why, steps: repeat().steps });
-    for (const [rule, why] of warnings) {
-      if (!this.#found.has(rule)) this.#keep(rule, { outcome: 'warn', why, steps: repeat().steps });
-    }
-  }
-
-  #keep(rule: RingRule, found: Found): void {
-    const before = this.#found.get(rule);
-    const worse = before?.outcome === 'warn' && found.outcome === 'fail';
-    const shorter = before?.outcome === found.outcome && found.steps.length < before.steps.length;
-    if (!before || worse || shorter) this.#found.set(rule, found);
-  }
-
   /** Schedules from the seed; each rule that one of them breaks is sought again alone, and made short. */
   #generated(where: Where): void {
-    const { peer } = this.#options;
     this.#say(`generated schedules ${where}`);
-    const known = new Set<RingRule>(where === 'at zero' ? [] : this.#found.keys());
-    for (let round = 0; round < RING_RULES.length; round++) {
-      const broken = this.#seek(where, known, EFFORT[peer.kind].schedules);
-      if (broken === undefined) return;
-      known.add(broken);
+    const known = new Set<string>();
+    if (where === 'across 2^32') for (const rule of this.#findings.rules) known.add(`fail ${rule}`);
+    for (;;) {
+      const found = this.#seek(where, known);
+      if (found === undefined) return;
+      known.add(found);
     }
   }
 
-  /** One search for a schedule that breaks a rule not in `known`. @returns that rule */
-  #seek(where: Where, known: ReadonlySet<RingRule>, numRuns: number): RingRule | undefined {
-    let sought: Finding | undefined;
+  /** One search for a schedule that shows something not in `known`. @returns what it shows */
+  #seek(where: Where, known: ReadonlySet<string>): string | undefined {
+    const { peer, seed } = this.#options;
+    let sought: Shown | undefined;
     let unable: string | undefined;
-    const make = (
-      list: readonly number[],
-      slots: number,
-      todo: number,
-      more: Partial<RunOptions>,
-    ) => {
+    const make = (schedule: Schedule, more: Partial<RunOptions>): Run => {
+      const [list, slots, todo] = schedule;
       const bytes = ringBytes(this.#options.protocol.layout, slots);
       const run = this.#begin({ bytes, todo, guide: new ListGuide(list), ...more });
       unable ??= start(run, where === 'at zero' ? 0 : 2 ** 32 - slots);
       if (unable === undefined && !run.over) driveFreely(run);
       return run;
     };
-    const arbitrary = fc.tuple(
-      fc.array(fc.nat(59), SCHEDULE),
-      fc.constantFrom(2, 4, 8),
-      fc.integer({ min: 1, max: 12 }),
-    );
-    const property = fc.property(arbitrary, ([list, slots, todo]) => {
+    const property = fc.property(schedules, (schedule) => {
       if (unable !== undefined) return true;
-      const run = make(list, slots, todo, {});
-      if (where === 'at zero') {
-        for (const [rule, why] of run.warnings) {
-          this.#warn(rule, why, () => make(list, slots, todo, { picture }));
-        }
-      }
-      const { finding } = run;
-      if (!finding || known.has(finding.rule) || (sought && finding.rule !== sought.rule))
-        return true;
-      sought = finding;
+      const shown = shownBy(make(schedule, {}), where, known);
+      if (!shown || (sought && shown.what !== sought.what)) return true;
+      sought = shown;
       return false;
     });
-    const { counterexample } = fc.check(property, { seed: this.#options.seed, numRuns });
-    if (unable !== undefined) this.#skipped.set('RING-23', unable);
+    const numRuns = EFFORT[peer.kind].schedules;
+    const { counterexample } = fc.check(property, { seed, numRuns });
+    if (unable !== undefined) this.#findings.skip('RING-23', unable);
     if (!counterexample || !sought) return undefined;
-    const { rule, why } = sought;
-    const [list, slots, todo] = counterexample[0];
+    const { what, rule, outcome, why } = sought;
     // A process whose init does not make it forget may not do the same again: then there are no steps to show.
-    const { finding, steps } = make(list, slots, todo, { picture });
-    const found = { outcome: 'fail', steps: finding?.rule === rule ? steps : [] } as const;
+    const run = make(counterexample[0], { picture });
+    const steps = shownBy(run, where, known)?.what === what ? run.steps : [];
     // Across 2^32, what is broken only there is the comparison.
-    if (where === 'at zero') this.#keep(rule, { ...found, why });
-    else this.#keep('RING-23', { ...found, why: `across 2^32: ${why}` });
-    return rule;
-  }
-
-  #warn(rule: RingRule, why: string, repeat: () => Run): void {
-    if (!this.#found.has(rule)) this.#keep(rule, { outcome: 'warn', why, steps: repeat().steps });
+    if (where === 'at zero') this.#findings.keep(rule, { outcome, why, steps });
+    else this.#findings.keep('RING-23', { outcome, why: `across 2^32: ${why}`, steps });
+    return what;
   }
 
   #explore(): Exploration {
@@ -232,13 +201,13 @@ class RoleSuite {
       const { steps } = once(new ListGuide(answers()), { picture });
       broken = true;
       const { rule, why } = run.finding;
-      this.#keep(rule, { outcome: 'fail', why, steps });
-      if (LOSE_WAKE_UPS.has(rule)) this.#keep('RING-24', { outcome: 'fail', why, steps });
-      else this.#skipped.set('RING-24', `${rule} is broken, and ends the search`);
+      this.#findings.keep(rule, { outcome: 'fail', why, steps });
+      if (LOSE_WAKE_UPS.has(rule)) this.#findings.keep('RING-24', { outcome: 'fail', why, steps });
+      else this.#findings.skip('RING-24', `${rule} is broken, and ends the search`);
       return false;
     });
     if (!broken && !result.complete && this.#options.peer.kind !== 'process') {
-      this.#skipped.set('RING-24', `more than ${runs} runs: not every interleaving was seen`);
+      this.#findings.skip('RING-24', `more than ${runs} runs: not every interleaving was seen`);
     }
     return result;
   }
@@ -249,29 +218,35 @@ class RoleSuite {
     if (grain === 'verb') {
       const why = 'the order within a verb is not seen: have the peer pause at its barriers';
       for (const rule of ['RING-07', 'RING-11', 'RING-15', 'RING-17'] as const)
-        this.#skipped.set(rule, why);
+        this.#findings.skip(rule, why);
     }
     if (grain !== 'access') {
       const why = 'single accesses are not seen: the peer is a process';
-      this.#skipped.set('RING-26', why);
+      this.#findings.skip('RING-26', why);
     }
     if (grain !== 'barrier') return;
     const none = 'the peer never pauses between writing';
     if (!this.#tally.published) {
       const why = `${none} its index and reading the threshold: there must be a full barrier`;
-      this.#keep('RING-11', { outcome: 'fail', why, steps: [] });
+      this.#findings.keep('RING-11', { outcome: 'fail', why, steps: [] });
     }
     if (!this.#tally.armed) {
       const why = `${none} its threshold and looking again: there must be a full barrier`;
-      this.#keep('RING-17', { outcome: 'fail', why, steps: [] });
+      this.#findings.keep('RING-17', { outcome: 'fail', why, steps: [] });
     }
   }
 }
 
-function nth(runs: Generator<Run, unknown>, which: number): Run {
-  let next = runs.next();
-  for (let n = 0; n < which; n++) next = runs.next();
-  return next.value as Run;
+/** The first thing that a run shows and that is not known; of a run across 2^32 only what is broken. */
+function shownBy(run: Run, where: Where, known: ReadonlySet<string>): Shown | undefined {
+  const { finding, warnings } = run;
+  const all: Omit<Shown, 'what'>[] = finding ? [{ ...finding, outcome: 'fail' }] : [];
+  if (where === 'at zero') {
+    for (const [rule, why] of warnings) all.push({ rule, why, outcome: 'warn' });
+  }
+  return all
+    .map((one) => ({ ...one, what: `${one.outcome} ${one.rule}` }))
+    .find(({ what }) => !known.has(what));
 }
 
 function picture(run: Run): string {

@@ -59,11 +59,12 @@ export const CONSUMING: readonly RingMutant[] = [
     BOTH,
     class extends PlainEnd {
       override take(message: Uint32Array): number {
-        const early = message.slice();
-        super.copy(early);
-        const taken = super.take(message);
-        if (taken === 1) message.set(early);
-        return taken;
+        this.copy(message);
+        const producer = this.look();
+        if (this.impossible(producer)) return -22;
+        if (!this.more(producer)) return 0;
+        this.cons = (this.cons + 1) >>> 0;
+        return 1;
       }
     },
   ),
