@@ -6,6 +6,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { DEFAULT_PRESET } from '../machine/presets.ts';
+import { type ConformanceCommand, conformanceCommand } from './conformance-command.ts';
 import type { DiskArgument, Job } from './job.ts';
 import * as parse from './options.ts';
 import { MODES, type Mode } from './result.ts';
@@ -21,6 +22,7 @@ export type Command =
     }
   | { readonly name: 'trace'; readonly file: string; readonly json: boolean }
   | RingCommand
+  | ConformanceCommand
   | { readonly name: 'told' };
 
 interface RunOptions {
@@ -69,7 +71,7 @@ export const parseCommand = (argv: readonly string[], version: string, tell: Tel
   return command;
 };
 
-const NO_COMMAND = 'no command given: use run, compare or trace, or ring for a page dump';
+const NO_COMMAND = 'no command given: use run, compare, trace, conformance or ring';
 
 const sentenceOf = (error: CommanderError): string => {
   if (error.code === 'commander.help') return NO_COMMAND;
@@ -85,7 +87,7 @@ const build = (version: string, tell: Tell, take: (command: Command) => void): C
     )
     .version(version)
     .option('--debug', 'print stack traces with errors');
-  for (const make of [runCommand, compareCommand, traceCommand, ringCommand]) {
+  for (const make of [runCommand, compareCommand, traceCommand, conformanceCommand, ringCommand]) {
     program.addCommand(make(take));
   }
   for (const command of [program, ...program.commands]) {

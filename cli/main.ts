@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { type Command, parseCommand } from './commands.ts';
+import { runConformance } from './conformance-command.ts';
 import { ConsolePrinter } from './console-printer.ts';
 import { htmlReport } from './html-report.ts';
 import type { Job, Run } from './job.ts';
@@ -22,6 +23,7 @@ export interface Start extends Launcher {
 const OK = 0;
 const GUEST_FAILED = 1;
 const IMPOSSIBLE = 1; // what a ring page says
+const NOT_CONFORMING = 1;
 const WRONG_USAGE = 2;
 
 /** @returns the exit status; everything was printed. */
@@ -32,6 +34,9 @@ export const main = async (argv: readonly string[], start: Start): Promise<numbe
     if (command.name === 'told') return OK;
     if (command.name === 'trace') return printTrace(command.file, command.json);
     if (command.name === 'ring') return printRing(command, print) ? OK : IMPOSSIBLE;
+    if (command.name === 'conformance') {
+      return (await runConformance(command, print)) ? OK : NOT_CONFORMING;
+    }
     return await work(command, start);
   } catch (error) {
     return complain(error, argv.includes('--debug'));

@@ -61,7 +61,7 @@ export function push(run: Run): void {
   const word = SIDES[run.role].peerThreshold;
   const before = run.get(word);
   const notify = oneOrZero(run, 'push', run.call('push'));
-  run.note(run.role, `push → ${notify}${notify ? ': notifies' : ''}`);
+  run.note(run.role, notify ? 'push → 1: notifies' : 'push → 0');
   if (run.over) return;
   if (run.published !== run.filled) {
     const name = HEADER_WORDS[SIDES[run.role].producer]!;
@@ -115,7 +115,7 @@ export function take(run: Run): boolean {
 export function finalCheck(run: Run): boolean {
   const before = waiting(run);
   const more = oneOrZero(run, 'final_check', run.call('final_check'));
-  run.note(run.role, `final_check → ${more}${more ? '' : ': sleeps'}`);
+  run.note(run.role, more ? 'final_check → 1' : 'final_check → 0: sleeps');
   if (run.over) return false;
   const after = waiting(run);
   if (more) {
