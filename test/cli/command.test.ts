@@ -25,7 +25,7 @@ describe('hospes', () => {
   });
 
   it.each([
-    ['no command', [], /no command given: use run, compare or trace/],
+    ['no command', [], /no command given: use run, compare, trace, conformance or ring/],
     ['an unknown command', ['start'], /unknown command 'start'/],
     ['an unknown option', ['run', 'k.ts', '--moed', 'pv'], /unknown option '--moed'.*--mode/],
     ['a missing kernel argument', ['run'], /missing required argument 'kernel'/],

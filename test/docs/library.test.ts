@@ -1,4 +1,4 @@
-/** The programs in docs/library.md run, and say what one would expect. */
+/** The programs in docs/library.md and docs/conformance.md run, and say what one would expect. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const page = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
-const programs = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
+const programsOf = (page: string): string[] => {
+  const text = readFileSync(join(ROOT, page), 'utf8');
+  return [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
+};
+const programs = programsOf('docs/library.md');
 // Inside the package, so that its own name resolves.
 mkdirSync(join(ROOT, 'build'), { recursive: true });
 const folder = mkdtempSync(join(ROOT, 'build/docs-'));
@@ -41,5 +44,21 @@ describe('docs/library.md', () => {
 
   it('shows what to do about rejections, and it loads', () => {
     expect(run(programs[2]!)).toEqual({ status: 0, output: '' });
+  });
+});
+
+describe('docs/conformance.md', () => {
+  const [program] = programsOf('docs/conformance.md') as [string];
+
+  it('shows a test of a ring that keeps every rule', () => {
+    expect(run(program)).toEqual({ status: 0, output: '' });
+  });
+
+  it('shows one that says which rule is broken', () => {
+    const { status, output } = run(program.replace('Number(ring.push())', '(ring.push(), 0)'));
+    expect(output).toMatch(
+      /^RING-10 front: fail: a push of \(0, 1\] does not notify: req_event is 1\n/m,
+    );
+    expect(status).toBe(0);
   });
 });
