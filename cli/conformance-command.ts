@@ -89,9 +89,12 @@ export const runConformance = async (
   print: (text: string) => void,
 ): Promise<boolean> => {
   const progress = process.stderr.isTTY ? showProgress : () => undefined;
-  const report =
-    command.protocol === 'blk' ? await blk(command, progress) : ring(command, progress);
-  progress('');
+  let report: Report;
+  try {
+    report = command.protocol === 'blk' ? await blk(command, progress) : ring(command, progress);
+  } finally {
+    progress('');
+  }
   print(command.json ? reportJson(command, report) : reportText(command, report));
   return report.verdicts.every(({ outcome }) => outcome !== 'fail');
 };

@@ -46,13 +46,13 @@ const EMPTY = (run: ByteRun): Standing => ({
   ...{ read: 5 * run.in.size - 2, waiting: 0 },
 });
 const FULL = (run: ByteRun): Standing => ({
-  ...{ written: 2 ** 32 - 1, unread: run.out.size - 3 },
-  ...{ read: 2 ** 32 - 2, waiting: run.in.size },
+  ...{ written: 9 * run.out.size - 1, unread: run.out.size - 3 },
+  ...{ read: 9 * run.in.size - 2, waiting: run.in.size },
 });
 
 const WRITES = { writes: [2, 3, 1], reads: [], most: { puts: 0, takes: 5 } };
 const READS = { writes: [], reads: [3, 1, 2], most: { puts: 5, takes: 0 } };
-const BOTH = { writes: [2, 2], reads: [1, 3], most: { puts: 3, takes: 3 } };
+const BOTH = { writes: [2, 2], reads: [1, 3], most: { puts: 2, takes: 2 } };
 
 /** The two directions alone, and then, shorter, both. */
 export const PROGRAMS: readonly Program[] = [

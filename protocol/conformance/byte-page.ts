@@ -77,13 +77,26 @@ export function fillStream(
   waiting: number,
 ): void {
   const bytes = new Uint8Array(page.buffer, page.byteOffset, page.byteLength);
-  const consumed = (produced - waiting) >>> 0;
-  for (let i = 0; i < stream.size; i++) {
-    const index = (consumed + i) >>> 0;
-    bytes[placeOf(stream, index)] = i < waiting ? byteOf(stream, index) : junkOf(stream, index);
-  }
+  bytes.set(areaOf(stream, produced, waiting), stream.data);
   page[stream.prod >>> 2] = produced;
-  page[stream.cons >>> 2] = consumed;
+  page[stream.cons >>> 2] = produced - waiting;
+}
+
+/** Most runs begin as the one before did. */
+const lastAreas = new WeakMap<Stream, { produced: number; waiting: number; area: Uint8Array }>();
+
+function areaOf(stream: Stream, produced: number, waiting: number): Uint8Array {
+  const last = lastAreas.get(stream);
+  if (last?.produced === produced && last.waiting === waiting) return last.area;
+  const { data, size } = stream;
+  const area = new Uint8Array(size);
+  for (let i = 0; i < size; i++) {
+    const index = produced - waiting + i;
+    area[placeOf(stream, index) - data] =
+      i < waiting ? byteOf(stream, index) : junkOf(stream, index);
+  }
+  lastAreas.set(stream, { produced, waiting, area });
+  return area;
 }
 
 /** What lies at an offset, in words. */

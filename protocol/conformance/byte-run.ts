@@ -9,7 +9,7 @@ import { type BytePage, byteOf, fillStream, placeOf, type Stream, streamsOf } fr
 import type { ByteFinding, ByteRule } from './byte-rules.ts';
 import { ByteWatch } from './byte-watch.ts';
 import type { Guide } from './guide.ts';
-import type { Peer, PeerEnd, Role } from './peer.ts';
+import { type Peer, type PeerEnd, PeerFault, type Role } from './peer.ts';
 import type { Step } from './verdict.ts';
 
 /** What a run is about. */
@@ -129,11 +129,11 @@ export class ByteRun implements ByteRing {
   // The model's accesses: what it writes is not held against the peer.
 
   setByte(at: number, value: number): void {
-    this.#watch.byBoth(at, value);
+    this.#watch.setByte(at, value);
   }
 
   setWord(at: number, value: number): void {
-    for (let i = 0; i < 4; i++) this.#watch.byBoth(at + i, (value >>> (8 * i)) & 0xff);
+    for (let i = 0; i < 4; i++) this.#watch.setByte(at + i, (value >>> (8 * i)) & 0xff);
   }
 
   take(from: number, count: number): void {
@@ -155,9 +155,15 @@ export class ByteRun implements ByteRing {
   /** Calls a verb, with whatever the guide has the model do meanwhile, and judges its accesses. */
   call(verb: ByteVerb, count: number): number {
     this.#watch.begin(verb, count);
-    const result = this.end.call(verb, count);
-    this.#watch.finish();
-    return result;
+    try {
+      return this.end.call(verb, count);
+    } catch (error) {
+      // Whatever follows from a fault that is found already.
+      if (error instanceof PeerFault && this.finding) return 0;
+      throw error;
+    } finally {
+      this.#watch.finish();
+    }
   }
 
   /** At the peer's n-th point from now on that the other end can move at, this happens. */

@@ -7,7 +7,7 @@
 import { drain } from './byte-drive.ts';
 import type { ByteRule } from './byte-rules.ts';
 import type { ByteRun, ByteRunOptions, Standing } from './byte-run.ts';
-import { init, read, refused, start, unread, waiting, write } from './byte-verbs.ts';
+import { read, refused, start, unread, waiting, write } from './byte-verbs.ts';
 
 /** Begins a run with these options changed. */
 export type BeginBytes = (over?: Partial<ByteRunOptions>) => ByteRun;
@@ -70,7 +70,7 @@ function* untouched(begin: BeginBytes): Generator<ByteRun, undefined> {
 /** A ring that an earlier end left with bytes in it, or full, or empty. */
 function* goesOn(begin: BeginBytes): Generator<ByteRun, undefined> {
   const { out, in: into } = begin();
-  const left = [at(7), at(1000, 5, 9), at(3001, out.size, into.size), at(100_000, 1, 0)];
+  const left = [at(7), at(1000, 5, 9), at(3001, out.size, into.size), at(40_000, 1, 0)];
   for (const standing of left) {
     const run = begin();
     yield under(run, 'BYTE-02', () => {
@@ -236,20 +236,16 @@ function* nothing(begin: BeginBytes): Generator<ByteRun, undefined> {
   }
 }
 
-/** The page is another one when the peer begins again: with other indices, and with zeros. */
+/** The page is a new one when the peer begins again. */
 function* again(begin: BeginBytes): Generator<ByteRun, undefined> {
-  for (const standing of [ZERO, at(77, 3)]) {
-    const run = begin();
-    start(run);
-    offerBoth(run, 500, 6);
+  const run = begin();
+  start(run);
+  offerBoth(run, 500, 6);
+  exchange(run, 5);
+  yield under(run, 'BYTE-19', () => {
+    if (!run.over) start(run);
     exchange(run, 5);
-    yield under(run, 'BYTE-19', () => {
-      if (run.over) return;
-      run.standAt(standing);
-      init(run);
-      exchange(run, 5);
-    });
-  }
+  });
 }
 
 /** So many bytes wait in each direction. */

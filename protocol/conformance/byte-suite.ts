@@ -32,9 +32,9 @@ const PIECES = [1, 5, 300]; // of the model, in generated schedules
 
 /** How much is done: a call of a process costs a thousand times what a call of a function costs. */
 const EFFORT = {
-  object: { schedules: 300, runs: 100_000 },
-  wasm: { schedules: 150, runs: 100_000 },
-  process: { schedules: 40, runs: 1_000 },
+  object: { schedules: 120, runs: 100_000 },
+  wasm: { schedules: 120, runs: 100_000 },
+  process: { schedules: 40, runs: 3_000 },
 } as const;
 
 const VERBS = ['init', 'write', 'read'] as const;
@@ -203,7 +203,7 @@ class ByteRoleSuite {
       const why = 'the order within a verb is not seen: have the peer pause at its barriers';
       for (const rule of ['BYTE-05', 'BYTE-12', 'BYTE-13'] as const) this.#findings.skip(rule, why);
     }
-    if (grain === 'barrier' && !this.#tally.placed) {
+    if (grain === 'barrier' && !this.#tally.placed && !this.#findings.failed('BYTE-05')) {
       const why =
         'the peer never pauses between writing bytes and writing its index: there must be a write barrier';
       this.#findings.keep('BYTE-05', { outcome: 'fail', why, steps: [] });

@@ -105,7 +105,7 @@ function judgeTaken(run: ByteRun, count: number, moved: number, before: number):
   else run.warn('BYTE-11', why);
 }
 
-/** Whether the bytes that came out are those that were published; junk says when it was read. */
+/** Whether the bytes that came out are those that were published; if not, they say when they were copied. */
 function judgeBytes(run: ByteRun, from: number, count: number, before: number): boolean {
   const { buffer } = run.end;
   const stream = run.in;
@@ -113,11 +113,14 @@ function judgeBytes(run: ByteRun, from: number, count: number, before: number): 
   for (let i = 0; i < count; i++) if (buffer[i] !== byteOf(stream, from + i)) wrong.push(i);
   const first = wrong[0];
   if (first === undefined) return true;
-  const every = (junk: (i: number) => number) => wrong.every((i) => buffer[i] === junk(i));
+  const early = (i: number) => buffer[i] === junkOf(stream, from + i);
+  const next = (i: number) => from + i + stream.size; // the index that has the place afterwards
+  const late = (i: number) =>
+    buffer[i] === junkOf(stream, next(i)) || buffer[i] === byteOf(stream, next(i));
   const why = `read does not give byte ${(from + first) >>> 0} of ${stream.label} as it was published`;
-  if (first >= before && every((i) => junkOf(stream, from + i))) {
+  if (first >= before && wrong.every(early)) {
     run.find('BYTE-12', `${why}: it was copied before the index was read`);
-  } else if (every((i) => junkOf(stream, from + i + stream.size))) {
+  } else if (wrong.every(late)) {
     run.find('BYTE-13', `${why}: it was copied after its room was given back`);
   } else run.find('BYTE-09', why);
   return false;

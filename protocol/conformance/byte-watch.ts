@@ -43,6 +43,7 @@ export class ByteWatch {
     this.#way = 0;
     this.#wasIndex = true;
     this.#shadow.set(bytes);
+    if (this.#run.options.peer.grain !== 'access') this.#glance();
   }
 
   finish(): void {
@@ -57,7 +58,7 @@ export class ByteWatch {
   }
 
   /** The model writes a byte. */
-  byBoth(at: number, value: number): void {
+  setByte(at: number, value: number): void {
     this.#run.bytes[at] = value;
     this.#shadow[at] = value;
   }
@@ -78,7 +79,8 @@ export class ByteWatch {
     if (!run.over && this.#verb !== 'init') this.#disturb(offset, length, write, index);
     this.#wasIndex = index;
     if (run.over) return;
-    if (index && length > 0) this.#witness(offset, length, write);
+    if (length === 0) this.#glance();
+    else if (index) this.#witness(offset, length, write);
     this.#write = write ? { offset, length } : undefined;
   }
 
@@ -112,6 +114,15 @@ export class ByteWatch {
   /** In both pages the four indices are neighbours. */
   #touchesIndex(offset: number, length: number): boolean {
     return offset < this.#indices + 16 && offset + length > this.#indices;
+  }
+
+  /** A peer whose accesses are not seen may have seen all that there is now. */
+  #glance(): void {
+    const { out, in: into } = this.#run;
+    for (const [i, word] of [out.cons, into.prod].entries()) {
+      this.#seen[i] = this.#run.word(word);
+      this.#remark(word ^ (this.#seen[i]! << 12));
+    }
   }
 
   /** The peer reads or writes an index: what it sees is part of where the run stands. */
@@ -281,8 +292,12 @@ export class ByteWatch {
     const moved = (value - this.#start) >>> 0;
     const back = (run.released - this.#start) >>> 0;
     const there = (run.model.produced - this.#start) >>> 0;
-    if (this.#verb !== 'read') run.find('BYTE-10', `${this.#verb} writes ${name}: only a read may`);
-    else if (moved > this.#count || moved > there || moved < back) {
+    if (this.#verb !== 'read') {
+      // It may be what lies behind the peer's bytes: then they ought to have been split there.
+      const end = run.out.data + run.out.size;
+      const rule = this.#reached === end && run.in.cons === end ? 'BYTE-04' : 'BYTE-10';
+      run.find(rule, `${this.#verb} writes ${name}: only a read may`);
+    } else if (moved > this.#count || moved > there || moved < back) {
       const asked = `${this.#count} were asked for and ${there} were there`;
       run.find('BYTE-10', `${name} is ${value}: from ${this.#start}, ${asked}`);
     } else {

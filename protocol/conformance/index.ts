@@ -2,6 +2,8 @@
  * The ring conformance kit, for an author's own tests: wrap the ends in a peer, run a suite, expect no verdict
  * to be a failure. docs/rings.md has the rules, docs/conformance.md a test to begin with.
  */
+export { BYTE_RULES } from './byte-rules.ts';
+export { type ByteSuiteOptions, byteSuite } from './byte-suite.ts';
 export type { Exploration } from './explore.ts';
 export { type EndFactories, type EndObject, objectPeer } from './object-peer.ts';
 export * from './peer.ts';

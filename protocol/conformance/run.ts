@@ -7,7 +7,7 @@
 import { ringSize } from '../ring.ts';
 import type { Guide } from './guide.ts';
 import { ModelEnd, type Move, type Ring, SLOTS_AT } from './model.ts';
-import type { Grain, Peer, PeerEnd, Role, Verb } from './peer.ts';
+import { type Grain, type Peer, type PeerEnd, PeerFault, type Role, type Verb } from './peer.ts';
 import type { Messages, RingProtocol } from './ring-protocols.ts';
 import type { Finding, RingRule } from './rules.ts';
 import type { Step } from './verdict.ts';
@@ -35,6 +35,7 @@ export class Run implements Ring, Watched {
   model: ModelEnd;
   readonly steps: Step[] = [];
   readonly warnings = new Map<RingRule, string>();
+  readonly warnedAt = new Map<RingRule, number>();
   finding: Finding | undefined;
   /** The guide ended the run: nothing more is to be learnt from it. */
   ended = false;
@@ -120,7 +121,9 @@ export class Run implements Ring, Watched {
   }
 
   warn(rule: RingRule, why: string): void {
-    if (!this.warnings.has(rule)) this.warnings.set(rule, why);
+    if (this.warnings.has(rule)) return;
+    this.warnings.set(rule, why);
+    this.warnedAt.set(rule, this.steps.length);
   }
 
   // The model's accesses: what it writes is not held against the peer.
@@ -157,9 +160,19 @@ export class Run implements Ring, Watched {
   /** Calls a verb, with whatever the guide has the model do meanwhile, and judges its accesses. */
   call(verb: Verb, argument?: number, index?: number): number {
     this.#watch.begin(verb);
-    const result = this.end.call(verb, argument, index);
+    const result = this.#callPeer(verb, argument, index);
     this.#watch.end();
     return result;
+  }
+
+  /** What becomes of a peer that has broken a rule, a trap say, says nothing more. */
+  #callPeer(verb: Verb, argument?: number, index?: number): number {
+    try {
+      return this.end.call(verb, argument, index);
+    } catch (error) {
+      if (error instanceof PeerFault && this.finding) return 0;
+      throw error;
+    }
   }
 
   /** The message that the peer is to send next, put where it takes it from. */

@@ -18,6 +18,16 @@ export interface JudgedRun<Rule extends string> {
     | undefined;
   readonly warnings: ReadonlyMap<Rule, string>;
   readonly steps: readonly Step[];
+  /** How many steps there were when a rule was warned of. */
+  readonly warnedAt?: ReadonlyMap<Rule, number>;
+}
+
+/** The steps that led to a warning: the run went on after it. */
+export function stepsToWarning<Rule extends string>(
+  run: JudgedRun<Rule>,
+  rule: Rule,
+): readonly Step[] {
+  return run.steps.slice(0, run.warnedAt?.get(rule));
 }
 
 export class Findings<Rule extends string> {
@@ -59,7 +69,7 @@ export class Findings<Rule extends string> {
   judgeWarnings({ warnings }: JudgedRun<Rule>, repeat: () => JudgedRun<Rule>): void {
     for (const [rule, why] of warnings) {
       if (this.#found.has(rule)) continue;
-      this.keep(rule, { outcome: 'warn', why, steps: repeat().steps });
+      this.keep(rule, { outcome: 'warn', why, steps: stepsToWarning(repeat(), rule) });
     }
   }
 

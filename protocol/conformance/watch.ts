@@ -118,8 +118,13 @@ export class Watch {
     this.#write = write ? { offset, length } : undefined;
   }
 
-  /** The peer is at a barrier. */
+  /** The peer is at a barrier: since the last one it may have read what stands in the header, or written it. */
   #pause(): void {
+    for (const word of [this.#side.peerProducer, this.#side.peerThreshold]) {
+      this.#seen[word] = this.#run.end.page[word]!;
+      this.#remark(word ^ (this.#seen[word]! << 4));
+    }
+
     const { tally } = this.#run;
     if (this.#verb === 'push' && this.#wrote === this.#side.producer) tally.published = true;
     if (this.#verb === 'final_check' && this.#wrote === this.#side.threshold) tally.armed = true;
@@ -137,7 +142,7 @@ export class Watch {
   }
 
   #remark(value: number): void {
-    this.#way = (Math.imul(this.#way ^ value, 0x9e3779b1) ^ (this.#way >>> 13)) | 0;
+    this.#way = (Math.imul(this.#way ^ value, 0x9e3779b1) ^ (this.#way >>> 13)) + 1; // so that it always changes
   }
 
   #owns(word: number): boolean {

@@ -2,9 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BLK_RULES } from '../../drivers/conformance/blk-rules.ts';
+import { BYTE_RULES } from '../../protocol/conformance/byte-rules.ts';
 import { RING_PROTOCOLS } from '../../protocol/conformance/ring-protocols.ts';
 import { RING_RULES } from '../../protocol/conformance/rules.ts';
 import { SCENARIOS } from '../../protocol/conformance/scenarios.ts';
+import { BYTE_MUTANTS } from '../conformance/mutants/byte-mutants.ts';
 import { RING_MUTANTS } from '../conformance/mutants/ring-mutants.ts';
 import { checkRules, type RuleLists, testTitles } from './rings-check.ts';
 
@@ -12,11 +14,14 @@ const ROOT = new URL('../../', import.meta.url);
 const page = readFileSync(new URL('docs/rings.md', ROOT), 'utf8');
 
 const LISTS: RuleLists = {
-  kits: [RING_RULES, BLK_RULES],
+  kits: [RING_RULES, BYTE_RULES, BLK_RULES],
   rings: RING_PROTOCOLS.map(({ name }) => name),
   named: [
     ...SCENARIOS.map(({ rule }) => ({ who: 'a scenario', rule })),
-    ...RING_MUTANTS.map(({ name, rule }) => ({ who: `the mutant "${name}"`, rule })),
+    ...[...RING_MUTANTS, ...BYTE_MUTANTS].map(({ name, rule }) => ({
+      who: `the mutant "${name}"`,
+      rule,
+    })),
   ],
 };
 
