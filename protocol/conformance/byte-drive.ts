@@ -26,10 +26,10 @@ export function driveFreely(run: ByteRun): void {
 /** Both ends take what waits; the model first. */
 export function drain(run: ByteRun): void {
   if (run.over) return;
-  run.quiet = true;
+  run.undisturbed = true;
   if (run.model.takeable > 0) run.model.take(run.model.takeable);
   while (!run.over && waiting(run) > 0) if (read(run, run.in.size) === 0) break;
-  run.quiet = false;
+  run.undisturbed = false;
 }
 
 /** A few short pieces each way, from a ring that stands so, while the model moves no more than so many bytes. */

@@ -53,11 +53,3 @@ export function byteRulesFor(protocol: ByteProtocolName, role: Role): ByteRule[]
     .filter(({ protocols, roles }) => protocols.includes(protocol) && roles.includes(role))
     .map(({ id }) => id as ByteRule);
 }
-
-/** What a run found: the first broken rule, and one sentence. */
-export interface ByteFinding {
-  readonly rule: ByteRule;
-  readonly why: string;
-  /** The plainer rule that the run broke, where the run was about another. */
-  readonly cause?: ByteRule;
-}

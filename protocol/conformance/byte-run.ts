@@ -4,13 +4,13 @@
  * The one idea: the first broken rule ends the run; the peer finishes its verb undisturbed.
  * @source xen/io/console.h, xen/io/xs_wire.h
  */
-import { ByteModel, type ByteRing, type Most } from './byte-model.ts';
+import { ByteModel, type ByteMove, type ByteRing, type Most } from './byte-model.ts';
 import { type BytePage, byteOf, fillStream, placeOf, type Stream, streamsOf } from './byte-page.ts';
-import type { ByteFinding, ByteRule } from './byte-rules.ts';
+import type { ByteRule } from './byte-rules.ts';
 import { ByteWatch } from './byte-watch.ts';
 import type { Guide } from './guide.ts';
-import { type Peer, type PeerEnd, PeerFault, type Role } from './peer.ts';
-import type { Step } from './verdict.ts';
+import { JudgedRun } from './judged-run.ts';
+import type { Peer, PeerEnd, Role } from './peer.ts';
 
 /** What a run is about. */
 export interface ByteRunOptions {
@@ -42,20 +42,13 @@ export interface Standing {
 
 export type ByteVerb = 'init' | 'write' | 'read';
 
-export class ByteRun implements ByteRing {
+export class ByteRun extends JudgedRun<ByteRule, ByteMove> implements ByteRing {
   readonly role: Role;
   readonly out: Stream; // what the peer writes
   readonly in: Stream;
   readonly end: PeerEnd;
   readonly model: ByteModel;
   readonly options: ByteRunOptions;
-  readonly steps: Step[] = [];
-  readonly warnings = new Map<ByteRule, string>();
-  finding: ByteFinding | undefined;
-  /** The guide ended the run: nothing more is to be learnt from it. */
-  ended = false;
-  /** While this is set, the model moves only when it is told to. */
-  quiet = false;
   /** Whether what `init` writes ends the run: only where that is the question. */
   initWrites = true;
   /** Where the program stands, for what tells one state of a run from others. */
@@ -68,7 +61,8 @@ export class ByteRun implements ByteRing {
   #bytes: Uint8Array = new Uint8Array();
 
   constructor(options: ByteRunOptions) {
-    const { peer, role, page, most, pieces } = options;
+    const { peer, role, page, most, pieces, guide, picture } = options;
+    super(guide, picture && (() => picture(this)));
     this.options = options;
     this.role = role;
     const streams = streamsOf(page, role);
@@ -77,11 +71,6 @@ export class ByteRun implements ByteRing {
     this.#watch = new ByteWatch(this);
     this.end = peer.open(role, 4096, (at, length, write) => this.#watch.point(at, length, write));
     this.model = new ByteModel(role === 'front' ? 'back' : 'front', this, most, pieces);
-  }
-
-  /** Whether the run is over, one way or the other. */
-  get over(): boolean {
-    return this.finding !== undefined || this.ended;
   }
 
   /** Makes the ring stand so. */
@@ -93,23 +82,6 @@ export class ByteRun implements ByteRing {
     this.released = read;
     this.model.consumed = (written - unread) >>> 0;
     this.model.produced = (read + waiting) >>> 0;
-  }
-
-  get log(): ((what: string) => void) | undefined {
-    return this.options.picture && ((what) => this.note(this.model.role, what));
-  }
-
-  note(who: Role, what: string): void {
-    const { picture } = this.options;
-    if (picture) this.steps.push({ who, what, picture: picture(this) });
-  }
-
-  find(rule: ByteRule, why: string): void {
-    this.finding ??= { rule, why };
-  }
-
-  warn(rule: ByteRule, why: string): void {
-    if (!this.warnings.has(rule)) this.warnings.set(rule, why);
   }
 
   /** The page as bytes. Another array after each call of the peer, perhaps. */
@@ -156,11 +128,7 @@ export class ByteRun implements ByteRing {
   call(verb: ByteVerb, count: number): number {
     this.#watch.begin(verb, count);
     try {
-      return this.end.call(verb, count);
-    } catch (error) {
-      // Whatever follows from a fault that is found already.
-      if (error instanceof PeerFault && this.finding) return 0;
-      throw error;
+      return this.callPeer(verb, count);
     } finally {
       this.#watch.finish();
     }
@@ -171,27 +139,8 @@ export class ByteRun implements ByteRing {
     this.#watch.interrupt(n, act);
   }
 
-  /** Lets the model move: where `quiet`, it may also do nothing. `place` tells this question from others. */
-  between(quiet: boolean, place: string): void {
-    while (!this.over && !this.quiet) {
-      const moves = this.model.moves();
-      if (moves.length === 0) return;
-      const answer = this.ask(moves.length + Number(quiet), place);
-      if (this.over || (quiet && answer === 0)) return;
-      this.model.make(moves[answer - Number(quiet)]!);
-      if (!quiet) return;
-    }
-  }
-
-  /** Which of `ways` to go; 0 and an end to the run where the guide has had enough. */
-  ask(ways: number, place: string): number {
-    const answer = this.options.guide.ask(ways, () => this.#key(place));
-    if (answer === undefined) this.ended = true;
-    return answer ?? 0;
-  }
-
   /** Where the run stands: indices, both ends, and all that the peer has seen. */
-  #key(place: string): string {
+  protected key(place: string): string {
     const { model, published, released, stage } = this;
     return `${stage};${place};${model.key()};${published},${released};${this.#watch.key()}`;
   }

@@ -134,7 +134,7 @@ export class ByteWatch {
       if (write) continue;
       if (word === run.out.cons) this.#seen[0] = value;
       if (word === run.in.prod) this.#seen[1] = value;
-      if (run.options.picture && this.#verb !== 'init') {
+      if (run.kept && this.#verb !== 'init') {
         run.note(run.role, `  reads ${nameOf(run.options.page, word)} = ${value}`);
       }
     }
@@ -238,7 +238,7 @@ export class ByteWatch {
       word === run.out.prod
         ? [`${run.out.label}_prod`, run.published]
         : [`${run.in.label}_cons`, run.released];
-    if (run.options.picture) run.note(run.role, `  writes ${name} = ${value}`);
+    run.note(run.role, `  writes ${name} = ${value}`);
     if (value === was) return;
     if (word === run.out.prod) this.#published(name, value);
     else this.#released(name, value);

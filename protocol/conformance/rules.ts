@@ -44,11 +44,3 @@ export const RING_RULES = [
 ] as const satisfies readonly Rule[];
 
 export type RingRule = (typeof RING_RULES)[number]['id'];
-
-/** What a run found: the first broken rule, and one sentence. */
-export interface Finding {
-  readonly rule: RingRule;
-  readonly why: string;
-  /** The plainer rule that the run broke, where the run was about another. */
-  readonly cause?: RingRule;
-}

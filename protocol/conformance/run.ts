@@ -6,11 +6,11 @@
 
 import { ringSize } from '../ring.ts';
 import type { Guide } from './guide.ts';
+import { JudgedRun } from './judged-run.ts';
 import { ModelEnd, type Move, type Ring, SLOTS_AT } from './model.ts';
-import { type Grain, type Peer, type PeerEnd, PeerFault, type Role, type Verb } from './peer.ts';
+import type { Grain, Peer, PeerEnd, Role, Verb } from './peer.ts';
 import type { Messages, RingProtocol } from './ring-protocols.ts';
-import type { Finding, RingRule } from './rules.ts';
-import type { Step } from './verdict.ts';
+import type { RingRule } from './rules.ts';
 import { type Tally, Watch, type Watched } from './watch.ts';
 
 /** What a run is about. */
@@ -27,18 +27,12 @@ export interface RunOptions {
   readonly picture?: (run: Run) => string;
 }
 
-export class Run implements Ring, Watched {
+export class Run extends JudgedRun<RingRule, Move> implements Ring, Watched {
   readonly role: Role;
   readonly size: number;
   readonly bytes: number;
   readonly end: PeerEnd;
   model: ModelEnd;
-  readonly steps: Step[] = [];
-  readonly warnings = new Map<RingRule, string>();
-  readonly warnedAt = new Map<RingRule, number>();
-  finding: Finding | undefined;
-  /** The guide ended the run: nothing more is to be learnt from it. */
-  ended = false;
   // What the peer has been told to do: free-running indices, as u32.
   filled = 0;
   published = 0;
@@ -57,6 +51,8 @@ export class Run implements Ring, Watched {
   constructor(options: RunOptions) {
     const { peer, role, protocol, bytes, todo } = options;
     const { requestSize, responseSize } = protocol.layout;
+    const { guide, picture } = options;
+    super(guide, picture && (() => picture(this)));
     this.options = options;
     this.role = role;
     this.todo = role === 'front' ? todo : 0;
@@ -83,15 +79,6 @@ export class Run implements Ring, Watched {
     return this.options.tally;
   }
 
-  get kept(): boolean {
-    return this.options.picture !== undefined;
-  }
-
-  /** Whether the run is over, one way or the other. */
-  get over(): boolean {
-    return this.finding !== undefined || this.ended;
-  }
-
   /** Both ends stand at `index`, awake, with `todo` requests to come. */
   standAt(index: number, todo: number): void {
     const other = this.model.role;
@@ -105,25 +92,6 @@ export class Run implements Ring, Watched {
   writeHeader(index: number): void {
     this.end.page.fill(0, 0, SLOTS_AT / 4);
     this.end.page.set([index, index + 1, index, index + 1]);
-  }
-
-  get log(): ((what: string) => void) | undefined {
-    return this.options.picture && ((what) => this.note(this.model.role, what));
-  }
-
-  note(who: Role, what: string): void {
-    const { picture } = this.options;
-    if (picture) this.steps.push({ who, what, picture: picture(this) });
-  }
-
-  find(rule: RingRule, why: string): void {
-    this.finding ??= { rule, why };
-  }
-
-  warn(rule: RingRule, why: string): void {
-    if (this.warnings.has(rule)) return;
-    this.warnings.set(rule, why);
-    this.warnedAt.set(rule, this.steps.length);
   }
 
   // The model's accesses: what it writes is not held against the peer.
@@ -160,19 +128,9 @@ export class Run implements Ring, Watched {
   /** Calls a verb, with whatever the guide has the model do meanwhile, and judges its accesses. */
   call(verb: Verb, argument?: number, index?: number): number {
     this.#watch.begin(verb);
-    const result = this.#callPeer(verb, argument, index);
+    const result = this.callPeer(verb, argument, index);
     this.#watch.end();
     return result;
-  }
-
-  /** What becomes of a peer that has broken a rule, a trap say, says nothing more. */
-  #callPeer(verb: Verb, argument?: number, index?: number): number {
-    try {
-      return this.end.call(verb, argument, index);
-    } catch (error) {
-      if (error instanceof PeerFault && this.finding) return 0;
-      throw error;
-    }
   }
 
   /** The message that the peer is to send next, put where it takes it from. */
@@ -185,27 +143,8 @@ export class Run implements Ring, Watched {
     return this.#in.matches(this.consumed, this.end.buffer);
   }
 
-  /** Lets the model move: where `quiet`, it may also do nothing. `place` tells this question from others. */
-  between(quiet: boolean, place: string): void {
-    while (!this.over) {
-      const moves = this.model.moves();
-      if (moves.length === 0) return;
-      const answer = this.ask(moves.length + Number(quiet), place);
-      if (this.over || (quiet && answer === 0)) return;
-      this.model.make(moves[answer - Number(quiet)] as Move);
-      if (!quiet) return;
-    }
-  }
-
-  /** Which of `ways` to go; 0 and an end to the run where the guide has had enough. */
-  ask(ways: number, place: string): number {
-    const answer = this.options.guide.ask(ways, () => this.#key(place));
-    if (answer === undefined) this.ended = true;
-    return answer ?? 0;
-  }
-
   /** Where the run stands: indices, both ends, and all that the peer has seen. */
-  #key(place: string): string {
+  protected key(place: string): string {
     const { page } = this.end;
     return (
       `${place};${page[0]},${page[1]},${page[2]},${page[3]};${this.model.key()};${this.filled},${this.published},` +

@@ -2,6 +2,7 @@
  * What the runs of a suite have found of one role, rule by rule: the worst outcome, shown by its shortest schedule.
  * The one idea: a run about one rule that ends at a plainer one says nothing of its own rule, if that one is broken.
  */
+import type { JudgedRun } from './judged-run.ts';
 import type { Role } from './peer.ts';
 import type { Outcome, Step, Verdict } from './verdict.ts';
 
@@ -12,22 +13,14 @@ export interface Found {
 }
 
 /** A run that is over. */
-export interface JudgedRun<Rule extends string> {
-  readonly finding:
-    | { readonly rule: Rule; readonly why: string; readonly cause?: Rule }
-    | undefined;
-  readonly warnings: ReadonlyMap<Rule, string>;
-  readonly steps: readonly Step[];
-  /** How many steps there were when a rule was warned of. */
-  readonly warnedAt?: ReadonlyMap<Rule, number>;
-}
+type Over<Rule extends string> = Pick<
+  JudgedRun<Rule, unknown>,
+  'finding' | 'warnings' | 'warnedAt' | 'steps'
+>;
 
 /** The steps that led to a warning: the run went on after it. */
-export function stepsToWarning<Rule extends string>(
-  run: JudgedRun<Rule>,
-  rule: Rule,
-): readonly Step[] {
-  return run.steps.slice(0, run.warnedAt?.get(rule));
+export function stepsToWarning<Rule extends string>(run: Over<Rule>, rule: Rule): readonly Step[] {
+  return run.steps.slice(0, run.warnedAt.get(rule));
 }
 
 export class Findings<Rule extends string> {
@@ -55,7 +48,7 @@ export class Findings<Rule extends string> {
   }
 
   /** Keeps what a run found; `repeat` makes the same run with its steps. */
-  judge(run: JudgedRun<Rule>, repeat: () => JudgedRun<Rule>): void {
+  judge(run: Over<Rule>, repeat: () => Over<Rule>): void {
     const { finding } = run;
     const cause = finding?.cause;
     if (finding && cause && this.failed(cause)) {
@@ -66,7 +59,7 @@ export class Findings<Rule extends string> {
     this.judgeWarnings(run, repeat);
   }
 
-  judgeWarnings({ warnings }: JudgedRun<Rule>, repeat: () => JudgedRun<Rule>): void {
+  judgeWarnings({ warnings }: Over<Rule>, repeat: () => Over<Rule>): void {
     for (const [rule, why] of warnings) {
       if (this.#found.has(rule)) continue;
       this.keep(rule, { outcome: 'warn', why, steps: stepsToWarning(repeat(), rule) });

@@ -30,7 +30,11 @@ describe('hospes conformance', () => {
     ],
     ['a file that does not exist', ['console', '--peer', 'none.wasm'], /none.wasm does not exist/],
     ['a folder', ['console', '--peer', 'test'], /peer test cannot be read \(EISDIR\)/],
-    ['a file that is no module', ['console', '--peer', 'README.md'], /README.md is not a WebAssembly module/],
+    [
+      'a file that is no module',
+      ['console', '--peer', 'README.md'],
+      /README.md is not a WebAssembly module/,
+    ],
     ['a command that dies', ['console', '--peer-command', 'echo oops >&2; exit 3'], /oops/],
     ['a command that says nothing sensible', ['console', '--peer-command', 'echo hello'], /hello/],
   ])('refuses %s in one sentence', (_what, args, sentence) => {
