@@ -4,7 +4,6 @@
  */
 import { writeFileSync } from 'node:fs';
 import { type Command, parseCommand } from './commands.ts';
-import { runConformance } from './conformance-command.ts';
 import { ConsolePrinter } from './console-printer.ts';
 import { htmlReport } from './html-report.ts';
 import type { Job, Run } from './job.ts';
@@ -33,8 +32,9 @@ export const main = async (argv: readonly string[], start: Start): Promise<numbe
     const command = parseCommand(argv, start.version, print);
     if (command.name === 'told') return OK;
     if (command.name === 'trace') return printTrace(command.file, command.json);
-    if (command.name === 'ring') return printRing(command, print) ? OK : IMPOSSIBLE;
+    if (command.name === 'ring') return (await printRing(command, print)) ? OK : IMPOSSIBLE;
     if (command.name === 'conformance') {
+      const { runConformance } = await import('./conformance-run.ts');
       return (await runConformance(command, print)) ? OK : NOT_CONFORMING;
     }
     return await work(command, start);

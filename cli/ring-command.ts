@@ -4,12 +4,7 @@
  */
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { Command as Commander, Option } from 'commander';
-import {
-  drawRingPage,
-  PICTURE_PROTOCOLS,
-  type PictureProtocol,
-  readRingPage,
-} from '../protocol/ring-picture.ts';
+import type { PictureProtocol } from '../protocol/ring-picture.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -20,6 +15,13 @@ export interface RingCommand {
   readonly json: boolean;
 }
 
+const PROTOCOLS: readonly PictureProtocol[] = [
+  'blkif',
+  'netif-tx',
+  'netif-rx',
+  'console',
+  'xenstore',
+];
 const MAX_PAGES = 16;
 const BYTE_RINGS: readonly PictureProtocol[] = ['console', 'xenstore'];
 
@@ -28,7 +30,7 @@ export const ringCommand = (take: (command: RingCommand) => void): Commander =>
     .description('print what a dump of a ring page says, and what in it cannot be')
     .argument('<file>', `one page of ${PAGE_SIZE} bytes; 2, 4, 8 or 16 for a ring of several pages`)
     .addOption(
-      new Option('--protocol <protocol>', PICTURE_PROTOCOLS.join(', '))
+      new Option('--protocol <protocol>', PROTOCOLS.join(', '))
         .argParser(protocolName)
         .makeOptionMandatory(),
     )
@@ -39,17 +41,21 @@ export const ringCommand = (take: (command: RingCommand) => void): Commander =>
     });
 
 const protocolName = (text: string): PictureProtocol => {
-  const found = PICTURE_PROTOCOLS.find((name) => name === text);
+  const found = PROTOCOLS.find((name) => name === text);
   if (found) return found;
-  throw new UsageError(`protocol '${text}' is unknown: use one of ${PICTURE_PROTOCOLS.join(', ')}`);
+  throw new UsageError(`protocol '${text}' is unknown: use one of ${PROTOCOLS.join(', ')}`);
 };
 
 /**
  * @returns whether nothing impossible was found.
  * @throws UsageError when the file cannot be a ring of that protocol.
  */
-export const printRing = (command: RingCommand, print: (text: string) => void): boolean => {
+export const printRing = async (
+  command: RingCommand,
+  print: (text: string) => void,
+): Promise<boolean> => {
   const { file, protocol, json } = command;
+  const { drawRingPage, readRingPage } = await import('../protocol/ring-picture.ts');
   const reading = readRingPage(wordsOf(file, protocol), protocol);
   print(`${json ? JSON.stringify(reading, undefined, 2) : drawRingPage(reading)}\n`);
   return reading.findings.every(({ level }) => level !== 'impossible');
