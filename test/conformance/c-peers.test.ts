@@ -47,7 +47,11 @@ describe('a peer over the macros of ring.h', () => {
         const peer = processPeer(c.nativePeer('ring-peer.c', flag), {
           messageBytes: { request, response },
         });
-        expect(notPassed(judge(peer, protocol))).toEqual([]);
+        const others = notPassed(judge(peer, protocol));
+        // What only single accesses show.
+        expect(others.map(({ rule, outcome }) => `${rule} ${outcome}`)).toEqual(
+          Array(2).fill('RING-26 skip'),
+        );
       },
     );
   }
