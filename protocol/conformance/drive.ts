@@ -9,7 +9,7 @@ import { finalCheck, push, request, response, take, waiting } from './verbs.ts';
 const ROUNDS = 10_000; // of both ends, until nothing is left to do: far more than any run has messages
 const TURNS = 1000; // of one driver, likewise
 
-/** Verbs and moves of the model in any order, until the guide has had enough; then to rest. */
+/** Verbs and moves of the model in any order, until the guide has had enough. */
 export function driveFreely(run: Run): void {
   while (!run.over) {
     const verbs = freeVerbs(run);
@@ -19,7 +19,6 @@ export function driveFreely(run: Run): void {
     if (answer <= verbs.length) verbs[answer - 1]!(run);
     else run.model.make(moves[answer - 1 - verbs.length]!);
   }
-  rest(run);
 }
 
 /** An end asleep does nothing until it is notified, but new work may still be given to it. */

@@ -23,6 +23,9 @@ export function stepsToWarning<Rule extends string>(run: Over<Rule>, rule: Rule)
   return run.steps.slice(0, run.warnedAt.get(rule));
 }
 
+/** A schedule of so many steps is short enough for anybody. */
+const SHORT = 6;
+
 export class Findings<Rule extends string> {
   readonly #found = new Map<Rule, Found>();
   readonly #skipped = new Map<Rule, string>();
@@ -30,6 +33,13 @@ export class Findings<Rule extends string> {
   /** The rules of which there is something to say. */
   get rules(): Iterable<Rule> {
     return this.#found.keys();
+  }
+
+  /** The rules that are broken, and whose schedules are long enough to seek shorter ones. */
+  broken(): Rule[] {
+    return [...this.#found]
+      .filter(([, { outcome, steps }]) => outcome === 'fail' && steps.length > SHORT)
+      .map(([rule]) => rule);
   }
 
   failed(rule: Rule): boolean {
