@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { reportText } from '../../cli/conformance-report.ts';
 import * as c from '../support/c-peer.ts';
 import { itNeeds } from '../support/tools.ts';
 import { folderWith, hospesIn, ROOT } from './hospes.ts';
@@ -105,7 +106,6 @@ describe('hospes conformance', () => {
       expect(stdout).toMatch(/\nRING-17 front: fail: the peer sleeps, but message 1 came before/);
       expect(stdout).toMatch(/\n {5}1 {2}front init → 4 .*\.\.\.\.\n/);
       expect(stdout).toMatch(/front final_check → 0: sleeps .*\n/);
-      expect(stdout).toContain('(the schedule of RING-17)');
       expect(status).toBe(1);
       const json = run('--json', '--seed', '5');
       const report = JSON.parse(json.stdout) as {
@@ -132,6 +132,21 @@ describe('hospes conformance', () => {
     expect(stdout).toMatch(/ 0 fail, /);
     expect(status).toBe(0);
     expect(existsSync(program)).toBe(true);
+  });
+});
+
+describe('the report', () => {
+  it('prints a schedule that breaks two rules once', () => {
+    const steps = [{ who: 'front', what: 'init → 4', picture: '....' }] as const;
+    const fail = { role: 'front', outcome: 'fail', why: 'it sleeps', steps } as const;
+    const verdicts = [
+      { rule: 'RING-16', ...fail },
+      { rule: 'RING-24', ...fail },
+    ];
+    const about = { protocol: 'ring:blkif', peer: 'a.wasm', seed: 1 };
+    const text = reportText(about, { verdicts, explored: new Map(), pictureHeader: 'slots' });
+    expect(text.match(/init → 4/g)).toHaveLength(1);
+    expect(text).toContain('RING-24 front: fail: it sleeps (the schedule of RING-16)');
   });
 });
 

@@ -46,11 +46,13 @@ import { bootKernel } from 'hospes/guest-kernel';
 import { Hypervisor } from 'hospes/hypervisor';
 import { type Cpu, Memory } from 'hospes/machine';
 import { DOMID_SELF } from 'hospes/protocol';
+import { type Report, ringSuite } from 'hospes/protocol/conformance';
 
 export const frames: number = new Memory({ vcpus: 1, frames: 4 }).frames;
 export const flags = (cpu: Cpu): number => cpu.flags();
 export const total = (result: ModeResult): number => result.cycles;
-export const all = [runMode, defineKernel, bootKernel, Hypervisor, DOMID_SELF];
+export const failed = ({ verdicts }: Report): boolean => verdicts.some(({ outcome }) => outcome === 'fail');
+export const all = [ringSuite, runMode, defineKernel, bootKernel, Hypervisor, DOMID_SELF];
 `;
 
 let folder: string;
