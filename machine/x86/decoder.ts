@@ -5,7 +5,7 @@
  */
 import { RSP } from '../vcpu.ts';
 import type { Sized, Width } from './builder.ts';
-import type { Form, OperandSpec } from './row.ts';
+import { type Form, NO_PREFIX, type OperandSpec } from './row.ts';
 import { rows } from './rows.ts';
 
 /** Base register of a RIP-relative address; -1 is none. */
@@ -61,7 +61,10 @@ export const MAX_LENGTH = 15;
 const table: Form[][] = Array.from({ length: 4 * 256 }, () => []);
 for (const form of rows.flatMap((each) => each.forms))
   for (let i = 0; i < form.span; i++) table[form.map * 256 + form.opcode + i]!.push(form);
-for (const forms of table) forms.sort((a, b) => b.prefix - a.prefix || b.exact - a.exact);
+/** The narrower form first. */
+const narrow = ({ prefix, exact, row }: Form): number =>
+  (prefix > 0 ? 4 : 0) + (exact >= 0 ? 2 : 0) + (row.traits.noRexB ? 1 : 0);
+for (const forms of table) forms.sort((a, b) => narrow(b) - narrow(a));
 
 /** Where the decoder is, and the prefixes that it met. */
 class Cursor {
@@ -151,7 +154,8 @@ const opcodeMap = (c: Cursor): number => {
 };
 
 const matches = (form: Form, c: Cursor): boolean => {
-  if (form.prefix !== 0 && form.prefix !== (c.repeat || (c.operandSize ? 0x66 : 0))) return false;
+  const prefix = c.repeat || (c.operandSize ? 0x66 : NO_PREFIX);
+  if (form.prefix !== 0 && form.prefix !== prefix) return false;
   const { noRexB, rexW } = form.row.traits;
   if (rexW !== undefined && rexW !== ((c.rex & 8) !== 0)) return false;
   if (noRexB && (c.rex & 1) !== 0) return false;

@@ -24,22 +24,23 @@ export const registerName = (register: number, width: number, high = false): str
 const hex = (value: bigint): string =>
   value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 
-const memoryText = (o: MemoryOperand): string => {
+const memoryText = (o: MemoryOperand, sized: boolean): string => {
   const terms: string[] = [];
   if (o.base === BASE_RIP) terms.push(o.addressWidth === 8 ? 'rip' : 'eip');
   else if (o.base >= 0) terms.push(registerName(o.base, o.addressWidth));
   if (o.index >= 0) terms.push(`${registerName(o.index, o.addressWidth)}*${o.scale}`);
   if (o.displacement !== 0n || terms.length === 0) terms.push(hex(o.displacement));
   const segment = o.segment === 0 ? '' : o.segment === 0x64 ? 'fs:' : 'gs:';
-  return `${SIZES[o.width]} ptr ${segment}[${terms.join('+').replaceAll('+-', '-')}]`;
+  const size = sized ? `${SIZES[o.width]} ptr ` : '';
+  return `${size}${segment}[${terms.join('+').replaceAll('+-', '-')}]`;
 };
 
-const operandText = (o: Operand, next: bigint | undefined): string => {
+const operandText = (o: Operand, sized: boolean, next: bigint | undefined): string => {
   switch (o.kind) {
     case 'register':
       return registerName(o.register, o.width, o.high);
     case 'memory':
-      return memoryText(o);
+      return memoryText(o, sized);
     case 'relative':
       if (next !== undefined) return hex(BigInt.asUintN(64, next + o.value));
       return `$${o.value < 0n ? '' : '+'}${hex(o.value)}`;
@@ -65,9 +66,12 @@ export const mnemonic = (op: Operation): string => {
 
 export const disassemble = (op: Operation, address?: bigint): string => {
   const next = address === undefined ? undefined : address + BigInt(op.length);
-  const shown = op.operands.filter((_, i) => !op.form.operands[i]!.implied);
   const prefix = op.form.row.traits.rep ? (PREFIXES[op.repeat] ?? '') : '';
-  const operands = shown.map((each) => operandText(each, next)).join(', ');
+  const operands = op.form.operands
+    .flatMap((spec, i) =>
+      spec.implied ? [] : [operandText(op.operands[i]!, spec.type !== '', next)],
+    )
+    .join(', ');
   return `${op.lock ? 'lock ' : ''}${prefix}${mnemonic(op)} ${operands}`.trimEnd();
 };
 

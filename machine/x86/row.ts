@@ -61,6 +61,7 @@ export interface Form {
   readonly opcode: number;
   /** Opcodes that it covers: 8 with `+r`, 16 with `+c`. */
   readonly span: number;
+  /** Mandatory: 66, F2, F3 or NO_PREFIX; 0 is any. */
   readonly prefix: number;
   readonly modrm: boolean;
   /** ModRM.reg, or -1. */
@@ -90,9 +91,12 @@ export const row = (
   return made;
 };
 
+/** `NP:`: none of 66, F2 and F3 may stand before it. */
+export const NO_PREFIX = -1;
+
 /** `F3:` `0F01` `+r` `/0` ` Eb,Ib:AL` */
 const FORM =
-  /^(?:(66|F2|F3):)?((?:[0-9A-F]{2})+)(?:\+([rc]))?(?:\/([r0-7]))?(?: ([^:]*)(?::(.*))?)?$/;
+  /^(?:(NP|66|F2|F3):)?((?:[0-9A-F]{2})+)(?:\+([rc]))?(?:\/([r0-7]))?(?: ([^:]*)(?::(.*))?)?$/;
 
 const parseForm = (row: Row, text: string): Form => {
   const match = FORM.exec(text);
@@ -116,7 +120,7 @@ const parseForm = (row: Row, text: string): Form => {
     map,
     opcode: opcode!,
     span: plus === 'r' ? 8 : plus === 'c' ? 16 : 1,
-    prefix: prefix === undefined ? 0 : Number.parseInt(prefix, 16),
+    prefix: prefix === undefined ? 0 : prefix === 'NP' ? NO_PREFIX : Number.parseInt(prefix, 16),
     modrm: digit !== undefined || exact >= 0,
     digit: digit === undefined || digit === 'r' ? -1 : Number(digit),
     exact,

@@ -122,10 +122,10 @@ export const flagsAndNops = [
   row('prefetchw', '0F0D/r Mb', {}, nothing),
   row('pause', 'F3:90', { noRexB: true }, nothing),
   row('endbr64', 'F3:0F1EFA', {}, nothing),
-  row('lfence', '0FAE/5 :Rd', {}, nothing),
-  row('mfence', '0FAE/6 :Rd', {}, nothing),
-  row('sfence', '0FAE/7 :Rd', {}, nothing),
-  row('clflush', '0FAE/7 Mb', {}, (b, _w, m) => {
+  row('lfence', 'NP:0FAE/5 :Rd', {}, nothing),
+  row('mfence', 'NP:0FAE/6 :Rd', {}, nothing),
+  row('sfence', 'NP:0FAE/7 :Rd', {}, nothing),
+  row('clflush', 'NP:0FAE/7 Mb', {}, (b, _w, m) => {
     b.read(m);
   }),
 ];

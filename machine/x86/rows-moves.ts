@@ -31,7 +31,7 @@ export const moves = [
     b.write(d, b.sext(s.width, b.read(s))),
   ),
   row('movsxd', '63/r Gv,Ez', {}, (b, _w, d, s) => b.write(d, b.sext(s.width, b.read(s)))),
-  row('movnti', '0FC3/r My,Gy', {}, (b, _w, d, s) => b.write(d, b.read(s))),
+  row('movnti', 'NP:0FC3/r My,Gy', {}, (b, _w, d, s) => b.write(d, b.read(s))),
   row('lea', '8D/r Gv,M', {}, (b, _w, d, s) => b.write(d, b.address(s))),
   row('xchg', '86/r Eb,Gb  87/r Ev,Gv  90+r Zv,rAX', { lock: true }, (b, _w, d, s) => {
     const y = b.read(s);

@@ -1,0 +1,43 @@
+/**
+ * What is not compared, because processors differ there or this one has instructions that we lack. A case is explained by
+ * its bytes and registers, never by its result.
+ */
+import { decode } from '../../../machine/x86/decoder.ts';
+import { type Case, CODE, PAGE, RIP } from './case.ts';
+
+const OPERAND_SIZE = 0x66;
+
+/** The bytes up to and with the opcode, without what cannot be there twice. */
+const opcodeOf = (code: Uint8Array): { map: number; opcode: number; prefixed: boolean } => {
+  let at = 0;
+  let prefixed = false;
+  const isPrefix = (byte: number): boolean =>
+    (byte & 0xf0) === 0x40 ||
+    (byte & 0xe7) === 0x26 ||
+    [0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte);
+  while (at < code.length - 2 && isPrefix(code[at]!)) {
+    prefixed ||= [OPERAND_SIZE, 0xf2, 0xf3].includes(code[at]!);
+    at++;
+  }
+  return code[at] === 0x0f
+    ? { map: 1, opcode: code[at + 1]!, prefixed }
+    : { map: 0, opcode: code[at]!, prefixed };
+};
+
+export const explained = (test: Case): boolean => {
+  const { map, opcode, prefixed } = opcodeOf(test.code);
+  // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
+  if (map === 1 && opcode === 0xae && prefixed) return true;
+  const op = decode(test.code);
+  if (typeof op === 'string') return false;
+  const { name, traits } = op.form.row;
+  // AMD takes 66 on near branches as a 16-bit operand size; Intel ignores it.
+  if (traits.size === 'f64' && test.code.subarray(0, op.length).includes(OPERAND_SIZE)) return true;
+  // AMD pushes before it looks at the target.
+  if (op.form.text === 'FF/2 Ev') return true;
+  // With F3: TZCNT and LZCNT.
+  if ((name === 'bsf' || name === 'bsr') && op.repeat === 0xf3) return true;
+  // AMD raises #UD without fetching what follows.
+  const end = Number(test.get(RIP)) + op.length;
+  return (name === 'ud0' || name === 'ud1') && end > CODE + PAGE;
+};
