@@ -46,7 +46,7 @@ export interface Arithmetic<V> extends Record<Binary, (w: Width, x: V, y: V) => 
   /** From `w` bytes to 64 bits. */
   sext(w: Width, x: V): V;
   bswap(w: Width, x: V): V;
-  /** Number of zero bits below the lowest, or above the highest, one bit; `x` is not zero. */
+  /** Number of zero bits below the lowest, or above the highest, one bit; anything for zero. */
   ctz(w: Width, x: V): V;
   clz(w: Width, x: V): V;
   eq(x: V, y: V): V;
@@ -65,7 +65,8 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V> {
 
   /** `at`: bytes added to a memory operand's address. */
   read(operand: O, at?: V): V;
-  write(operand: O, value: V): void;
+  /** To a register only where `when`, if given, is not zero. */
+  write(operand: O, value: V, when?: V): void;
   /** Read, modify, write with one translation, atomically under LOCK; @returns the old value. */
   update(operand: O, change: (old: V) => V, at?: V): V;
   /** The same on 16 bytes that must be aligned, as two halves. */

@@ -94,8 +94,8 @@ class Cursor {
   }
 
   get overrun(): Undecodable | undefined {
-    if (this.at > MAX_LENGTH) return 'long';
-    return this.at > this.bytes.length ? 'short' : undefined;
+    if (this.at <= this.bytes.length && this.at <= MAX_LENGTH) return undefined;
+    return this.bytes.length < MAX_LENGTH ? 'short' : 'long';
   }
 }
 
@@ -106,11 +106,12 @@ export const decode = (bytes: Uint8Array): Operation | Undecodable => {
   const forms = table[opcodeMap(c) * 256 + c.opcode]!;
   const modrm = forms.length > 0 && forms[0]!.modrm;
   if (modrm) c.modrm = c.byte();
+  const memory = modrm && c.modrm < 0xc0 ? address(c) : undefined;
   const form = forms.find((candidate) => matches(candidate, c));
   if (form === undefined) return c.overrun ?? 'undefined';
   const size = operandSize(form, c);
-  const memory = modrm && c.modrm < 0xc0 ? address(c, form, size) : undefined;
-  const operands = form.operands.map((spec) => operand(spec, c, size, memory));
+  const pops = form.row.traits.pops === true;
+  const operands = form.operands.map((spec) => operand(spec, c, size, pops, memory));
   if (c.overrun !== undefined) return c.overrun;
   const first = operands.find((each) => each.kind !== 'condition');
   if (c.lock && !(form.row.traits.lock && first?.kind === 'memory')) return 'undefined';
@@ -193,7 +194,7 @@ const typeWidth = (type: string, size: Width, c: Cursor): Width => {
   }
 };
 
-const address = (c: Cursor, form: Form, size: Width): Omit<MemoryOperand, 'width'> => {
+const address = (c: Cursor): Omit<MemoryOperand, 'width'> => {
   const mod = c.modrm >> 6;
   let base = c.modrm & 7;
   let index = -1;
@@ -208,9 +209,8 @@ const address = (c: Cursor, form: Form, size: Width): Omit<MemoryOperand, 'width
   } else if (base === 5 && mod === 0) base = BASE_RIP;
   const displacement = c.signed(mod === 1 ? 1 : mod === 2 || base < 0 || base === BASE_RIP ? 4 : 0);
   if (base >= 0 && base < 8) base |= (c.rex & 1) << 3;
-  const bias = form.row.traits.pops && base === RSP ? size : 0;
   const { addressWidth, segment } = c;
-  return { kind: 'memory', base, index, scale, displacement, addressWidth, segment, bias };
+  return { kind: 'memory', base, index, scale, displacement, addressWidth, segment, bias: 0 };
 };
 
 const register = (number: number, width: Width, c: Cursor): RegisterOperand => {
@@ -238,6 +238,7 @@ const operand = (
   spec: OperandSpec,
   c: Cursor,
   size: Width,
+  pops: boolean,
   memory: Omit<MemoryOperand, 'width'> | undefined,
 ): Operand => {
   const width = typeWidth(spec.type, size, c);
@@ -248,7 +249,7 @@ const operand = (
     case 'R':
       return memory === undefined
         ? register((c.modrm & 7) | ((c.rex & 1) << 3), width, c)
-        : { ...memory, width };
+        : { ...memory, width, bias: pops && memory.base === RSP ? size : 0 };
     case 'G':
       return register(reg, width, c);
     case 'Z':

@@ -148,7 +148,8 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
     }
   }
 
-  write(o: Operand, value: bigint): void {
+  write(o: Operand, value: bigint, when = 1n): void {
+    if (when === 0n) return;
     if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
     else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
@@ -172,8 +173,8 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
     change: (low: bigint, high: bigint) => readonly [bigint, bigint],
   ): readonly [bigint, bigint] {
     if (o.kind !== 'memory') throw new TypeError(`a row writes a pair to ${o.kind}`);
+    if ((this.#segmented(o, 0n) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const address = this.#linear(o, 0n, 16);
-    if ((address & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const old = this.#read(address, 16, true);
     const halves = [truncate(8, old), old >> 64n] as const;
     const [low, high] = change(...halves);
@@ -306,11 +307,15 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
     return truncate(o.addressWidth, base + index + o.displacement + at);
   }
 
-  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
+  #segmented(o: MemoryOperand, at: bigint): bigint {
     const { fsBase, gsBase } = this.state;
     const base = o.segment === 0 ? 0n : o.segment === 0x64 ? fsBase : gsBase;
+    return BigInt.asUintN(64, base + this.#offset(o, at));
+  }
+
+  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
     const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
-    return this.#checked(BigInt.asUintN(64, base + this.#offset(o, at)), bytes, stack);
+    return this.#checked(this.#segmented(o, at), bytes, stack);
   }
 
   #checked(address: bigint, bytes: number, stack: boolean): bigint {

@@ -139,7 +139,14 @@ export const arithmetic = [
   row('cwd/cdq/cqo', '99 :rDX,rAX', {}, (b, w, d, s) =>
     b.write(d, b.sar(w, b.read(s), b.imm(w * 8 - 1))),
   ),
-  row('xadd', '0FC0/r Eb,Gb  0FC1/r Ev,Gv', { lock: true }, (b, w, d, s) => {
+  row('xadd', '0FC0/r Rb,Gb  0FC1/r Rv,Gv', {}, (b, w, d, s) => {
+    const [x, y] = [b.read(d), b.read(s)];
+    const r = b.add(w, x, y);
+    b.flags('add', w, r, x, y);
+    b.write(s, x);
+    b.write(d, r); // last: of xadd eax, eax the sum stays
+  }),
+  row('xadd', '0FC0/r Mb,Gb  0FC1/r Mv,Gv', { lock: true }, (b, w, d, s) => {
     const y = b.read(s);
     const old = b.update(d, (x) => {
       const r = b.add(w, x, y);

@@ -132,12 +132,18 @@ const scan =
   (op: 'ctz' | 'clz'): Semantics =>
   (b, w, d, s) => {
     const x = b.read(s);
-    const zero = b.eq(x, b.imm(0));
+    // for zero the destination stays, as AMD says and Intel does
     const found = op === 'ctz' ? b.ctz(w, x) : b.sub(w, b.imm(w * 8 - 1), b.clz(w, x));
-    b.setFlags([[ZF, zero]]);
+    b.setFlags([[ZF, b.eq(x, b.imm(0))]]);
     b.undefinedFlags(CF | OF | SF | AF | PF);
-    b.write(d, b.select(zero, b.read(d), found));
+    b.write(d, found, x);
   };
+
+/** @returns whether they are equal. */
+const compareFlags = <V, O extends Sized>(b: Builder<V, O>, w: Width, x: V, y: V): V => {
+  b.flags('sub', w, b.sub(w, x, y), x, y);
+  return b.eq(x, y);
+};
 
 export const bits = [
   row('rol', shiftForms(0), {}, rotate('rol')),
@@ -161,16 +167,17 @@ export const bits = [
   row('bsf', '0FBC/r Gv,Ev', {}, scan('ctz')),
   row('bsr', '0FBD/r Gv,Ev', {}, scan('clz')),
 
-  row('cmpxchg', '0FB0/r Eb,Gb:AL  0FB1/r Ev,Gv:rAX', { lock: true }, (b, w, d, s, a) => {
-    const expected = b.read(a);
-    const y = b.read(s);
-    const before = b.get(RAX);
-    const found = b.update(d, (x) => {
-      b.flags('sub', w, b.sub(w, expected, x), expected, x);
-      return b.select(b.eq(expected, x), y, x);
-    });
-    b.write(a, found);
-    b.set(RAX, b.select(b.eq(expected, found), before, b.get(RAX)));
+  row('cmpxchg', '0FB0/r Rb,Gb:AL  0FB1/r Rv,Gv:rAX', {}, (b, w, d, s, a) => {
+    const [expected, x, y] = [b.read(a), b.read(d), b.read(s)];
+    const equal = compareFlags(b, w, expected, x);
+    b.write(d, y, equal);
+    b.write(a, x, b.eq(equal, b.imm(0)));
+  }),
+  row('cmpxchg', '0FB0/r Mb,Gb:AL  0FB1/r Mv,Gv:rAX', { lock: true }, (b, w, d, s, a) => {
+    const [expected, y] = [b.read(a), b.read(s)];
+    const found = b.update(d, (x) => b.select(b.eq(expected, x), y, x));
+    const equal = compareFlags(b, w, expected, found);
+    b.write(a, found, b.eq(equal, b.imm(0)));
   }),
   row('cmpxchg8b', '0FC7/1 Mq', { lock: true, rexW: false }, (b, _w, d) => {
     const join = <V, O extends Sized>(to: Builder<V, O>, high: V, low: V): V =>
