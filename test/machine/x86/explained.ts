@@ -3,7 +3,7 @@
  * its bytes and registers, never by its result.
  */
 
-import { RDI, RSI } from '../../../machine/vcpu.ts';
+import { RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { type Case, CODE, DATA, GPR, PAGE, RIP } from './case.ts';
 
@@ -29,6 +29,9 @@ const opcodeOf = (code: Uint8Array): { map: number; opcode: number; prefixed: bo
 const readable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8);
 
+const writable = (address: bigint): boolean =>
+  address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
+
 export const explained = (test: Case): boolean => {
   const { map, opcode, prefixed } = opcodeOf(test.code);
   // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
@@ -38,19 +41,17 @@ export const explained = (test: Case): boolean => {
   if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
   // AMD: LOCK MOV CR0 is MOV CR8.
   if (map === 1 && (opcode === 0x20 || opcode === 0x22)) return test.code.includes(0xf0);
+  // UD0 and UD1: AMD raises #UD without fetching what follows.
+  const ud = map === 1 && (opcode === 0xb9 || opcode === 0xff);
+  if (ud && (op === 'long' || Number(test.get(RIP)) + 15 > CODE + PAGE)) return true;
   // As below, where their length differs.
-  if (
-    op === 'long' &&
-    map === 1 &&
-    ((opcode & 0xf0) === 0x80 || opcode === 0xb9 || opcode === 0xff)
-  )
-    return true;
+  if (op === 'long' && map === 1 && (opcode & 0xf0) === 0x80) return true;
   if (typeof op === 'string') return false;
   const { name, traits } = op.form.row;
   // AMD takes 66 on near branches as a 16-bit operand size; Intel ignores it.
   if (traits.size === 'f64' && test.code.subarray(0, op.length).includes(OPERAND_SIZE)) return true;
   // AMD pushes before it looks at the target.
-  if (op.form.text === 'FF/2 Ev') return true;
+  if (name === 'call' && !writable(test.get(GPR + 8 * RSP) - 8n)) return true;
   // AMD's source has 32 bits whatever the operand size.
   if (name === 'movsxd' && op.width === 2) return true;
   // With F3: TZCNT and LZCNT.
@@ -58,9 +59,5 @@ export const explained = (test: Case): boolean => {
   // With F2 or F3 AMD takes the prefix for the condition.
   if (name.startsWith('loop') && op.repeat !== 0) return true;
   // Whose fault comes first when both operands have one.
-  if (name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each))))
-    return true;
-  // AMD raises #UD without fetching what follows.
-  const end = Number(test.get(RIP)) + op.length;
-  return (name === 'ud0' || name === 'ud1') && end > CODE + PAGE;
+  return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
 };

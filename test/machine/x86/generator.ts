@@ -64,7 +64,8 @@ export class Generator {
   /** Fills `test`; `form` is drawn if not given. */
   fill(test: Case, form: Form = this.#random.pick(forms)): void {
     const r = this.#random;
-    for (let i = 0; i < 256; i += 8) test.set(WINDOW + i, r.chance(70) ? r.u64() : this.#value());
+    for (let i = 0; i < 256; i += 4) test.view.setUint32(WINDOW + i, r.u32(), true);
+    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(32), this.#value());
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
