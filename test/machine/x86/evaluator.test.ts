@@ -121,6 +121,14 @@ describe('the evaluator', () => {
     expect([...memory.bytes.subarray(0x2100, 0x2103)]).toEqual([1, 2, 3]);
   });
 
+  it('pops to an address over the RSP that is left', () => {
+    const { memory, state, evaluator } = machine('8f 44 24 08');
+    memory.view.setBigUint64(0x3000, 5n, true);
+    evaluator.step();
+    expect(state.gpr[RSP]).toBe(0x3008n);
+    expect(memory.view.getBigUint64(0x3010, true)).toBe(5n);
+  });
+
   it('takes INT3 as a trap, UD2 as a fault', () => {
     const trap = machine('cc');
     expect(trap.evaluator.step()).toMatchObject({ fault: { vector: 3 } });

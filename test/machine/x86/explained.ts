@@ -5,7 +5,7 @@
 
 import { RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
-import { type Case, CODE, DATA, GPR, PAGE, RIP } from './case.ts';
+import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 
 const OPERAND_SIZE = 0x66;
 
@@ -27,7 +27,7 @@ const opcodeOf = (code: Uint8Array): { map: number; opcode: number; prefixed: bo
 };
 
 const readable = (address: bigint): boolean =>
-  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8);
+  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8 - GS_BASE);
 
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
@@ -45,7 +45,8 @@ export const explained = (test: Case): boolean => {
   const ud = map === 1 && (opcode === 0xb9 || opcode === 0xff);
   if (ud && (op === 'long' || Number(test.get(RIP)) + 15 > CODE + PAGE)) return true;
   // As below, where their length differs.
-  if (op === 'long' && map === 1 && (opcode & 0xf0) === 0x80) return true;
+  if (op === 'long' && (map === 1 ? (opcode & 0xf0) === 0x80 : (opcode & 0xfe) === 0xe8))
+    return true;
   if (typeof op === 'string') return false;
   const { name, traits } = op.form.row;
   // AMD takes 66 on near branches as a 16-bit operand size; Intel ignores it.

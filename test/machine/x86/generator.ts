@@ -140,7 +140,11 @@ export class Generator {
     if (form.map > 0) this.#put(0x0f);
     if (form.map > 1) this.#put(form.map === 2 ? 0x38 : 0x3a);
     this.#put(form.opcode + r.below(form.span));
-    if (form.modrm) this.#put(this.#modrm(form));
+    if (!form.modrm) return;
+    const modrm = this.#modrm(form);
+    this.#put(modrm);
+    const sib = modrm < 0xc0 && (modrm & 7) === 4;
+    if (sib && r.chance(30)) this.#put((r.u32() & 0xf8) | RSP);
   }
 
   /** What follows it is random already. */
