@@ -4,8 +4,8 @@
  * bits are zero-extended, conditions are 0 or 1. What can fault comes before the first effect on memory, then registers.
  */
 
-/** Bytes. */
-export type Width = 1 | 2 | 4 | 8;
+/** Bytes; 16 is a vector. */
+export type Width = 1 | 2 | 4 | 8 | 16;
 
 /** All that a row sees of an operand. */
 export interface Sized {
@@ -55,7 +55,49 @@ export interface Arithmetic<V> extends Record<Binary, (w: Width, x: V, y: V) => 
   select(condition: V, x: V, y: V): V;
 }
 
-export interface Builder<V, O extends Sized> extends Arithmetic<V> {
+/** On lanes of two vectors. `wide` multiplies even lanes, `madd` adds pairs of products, `sad` sums differences of bytes. */
+export type VectorOp =
+  | 'add'
+  | 'sub'
+  | 'addSaturateS'
+  | 'addSaturateU'
+  | 'subSaturateS'
+  | 'subSaturateU'
+  | 'eq'
+  | 'gt'
+  | 'minS'
+  | 'minU'
+  | 'maxS'
+  | 'maxU'
+  | 'average'
+  | 'mul'
+  | 'mulHighS'
+  | 'mulHighU'
+  | 'wide'
+  | 'madd'
+  | 'sad'
+  | 'unpackLow'
+  | 'unpackHigh'
+  | 'packS'
+  | 'packU'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'andNot';
+
+export interface Vectors<V> {
+  vec(op: VectorOp, lane: Width, x: V, y: V): V;
+  /** Every lane by one count; a count too large shifts everything out. */
+  vecShift(op: 'shl' | 'shr' | 'sar', lane: Width, x: V, count: V): V;
+  /** The top bits of the lanes. */
+  vecMask(lane: Width, x: V): V;
+  lane(w: Width, x: V, index: V): V;
+  withLane(w: Width, x: V, index: V, value: V): V;
+  /** A vector of these lanes, the lowest first. */
+  join(w: Width, lanes: readonly V[]): V;
+}
+
+export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V> {
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
@@ -65,7 +107,9 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V> {
 
   /** `at`: bytes added to a memory operand's address. */
   read(operand: O, at?: V): V;
-  /** To a register only where `when`, if given, is not zero. */
+  /**
+   * To a register only where `when`, if given, is not zero. A vector register keeps what lies above the operand's width.
+   */
   write(operand: O, value: V, when?: V): void;
   /** Read, modify, write with one translation, atomically under LOCK; @returns the old value. */
   update(operand: O, change: (old: V) => V, at?: V): V;

@@ -17,6 +17,10 @@ export interface RegisterOperand extends Sized {
   /** AH, CH, DH, BH: byte 1 of `register`. */
   readonly high: boolean;
 }
+export interface VectorOperand extends Sized {
+  readonly kind: 'vector';
+  readonly register: number;
+}
 export interface MemoryOperand extends Sized {
   readonly kind: 'memory';
   readonly base: number;
@@ -28,6 +32,8 @@ export interface MemoryOperand extends Sized {
   readonly segment: number;
   /** Added to RSP as base. */
   readonly bias: number;
+  /** 16 bytes that must be aligned. */
+  readonly aligned: boolean;
 }
 export interface ConstantOperand extends Sized {
   /** `relative`: to the next instruction; `condition`: 0 to 15. */
@@ -39,7 +45,12 @@ export interface SystemOperand extends Sized {
   readonly kind: 'segment' | 'control' | 'debug';
   readonly register: number;
 }
-export type Operand = RegisterOperand | MemoryOperand | ConstantOperand | SystemOperand;
+export type Operand =
+  | RegisterOperand
+  | VectorOperand
+  | MemoryOperand
+  | ConstantOperand
+  | SystemOperand;
 
 export interface Operation {
   readonly form: Form;
@@ -108,11 +119,13 @@ export const decode = (bytes: Uint8Array): Operation | Undecodable => {
   if (modrm) c.modrm = c.byte();
   const memory = modrm && c.modrm < 0xc0 ? address(c) : undefined;
   const form = forms.find((candidate) => matches(candidate, c));
-  if (form === undefined) return c.overrun ?? 'undefined';
-  const size = operandSize(form, c);
-  const pops = form.row.traits.pops === true;
-  const operands = form.operands.map((spec) => operand(spec, c, size, pops, memory));
+  const like = form ?? forms[0]; // what is refused has been fetched whole
+  if (like === undefined) return c.overrun ?? 'undefined';
+  const size = operandSize(like, c);
+  const pops = like.row.traits.pops === true;
+  const operands = like.operands.map((spec) => operand(spec, c, size, pops, memory));
   if (c.overrun !== undefined) return c.overrun;
+  if (form === undefined) return 'undefined';
   const first = operands.find((each) => each.kind !== 'condition');
   if (c.lock && !(form.row.traits.lock && first?.kind === 'memory')) return 'undefined';
   if (operands.some(missing)) return 'undefined';
@@ -163,7 +176,8 @@ const matches = (form: Form, c: Cursor): boolean => {
   if (form.exact >= 0) return form.exact === c.modrm;
   if (form.digit >= 0 && form.digit !== ((c.modrm >> 3) & 7)) return false;
   for (const { kind } of form.operands)
-    if ((kind === 'M' && c.modrm >= 0xc0) || (kind === 'R' && c.modrm < 0xc0)) return false;
+    if ((kind === 'M' && c.modrm >= 0xc0) || ((kind === 'R' || kind === 'U') && c.modrm < 0xc0))
+      return false;
   return true;
 };
 
@@ -189,6 +203,9 @@ const typeWidth = (type: string, size: Width, c: Cursor): Width => {
       return (c.rex & 8) !== 0 ? 8 : 4;
     case 'q':
       return 8;
+    case 'x':
+    case 'u':
+      return 16;
     default:
       return size;
   }
@@ -210,7 +227,17 @@ const address = (c: Cursor): Omit<MemoryOperand, 'width'> => {
   const displacement = c.signed(mod === 1 ? 1 : mod === 2 || base < 0 || base === BASE_RIP ? 4 : 0);
   if (base >= 0 && base < 8) base |= (c.rex & 1) << 3;
   const { addressWidth, segment } = c;
-  return { kind: 'memory', base, index, scale, displacement, addressWidth, segment, bias: 0 };
+  return {
+    kind: 'memory',
+    base,
+    index,
+    scale,
+    displacement,
+    addressWidth,
+    segment,
+    bias: 0,
+    aligned: false,
+  };
 };
 
 const register = (number: number, width: Width, c: Cursor): RegisterOperand => {
@@ -231,6 +258,7 @@ const plain = (c: Cursor, width: Width, base: number, segment: number, displacem
     addressWidth,
     segment,
     bias: 0,
+    aligned: false,
   } as const;
 };
 
@@ -249,7 +277,19 @@ const operand = (
     case 'R':
       return memory === undefined
         ? register((c.modrm & 7) | ((c.rex & 1) << 3), width, c)
-        : { ...memory, width, bias: pops && memory.base === RSP ? size : 0 };
+        : {
+            ...memory,
+            width,
+            bias: pops && memory.base === RSP ? size : 0,
+            aligned: spec.type === 'x',
+          };
+    case 'V':
+      return { kind: 'vector', register: reg, width };
+    case 'W':
+    case 'U':
+      return memory === undefined
+        ? { kind: 'vector', register: (c.modrm & 7) | ((c.rex & 1) << 3), width }
+        : { ...memory, width, aligned: spec.type === 'x' };
     case 'G':
       return register(reg, width, c);
     case 'Z':

@@ -7,7 +7,13 @@ import { BASE_RIP, decode, type MemoryOperand, type Operand, type Operation } fr
 const LEGACY = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'];
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', '?', '?'];
 const CONDITIONS = 'o no b ae e ne be a s ns p np l ge le g'.split(' ');
-const SIZES: Readonly<Record<number, string>> = { 1: 'byte', 2: 'word', 4: 'dword', 8: 'qword' };
+const SIZES: Readonly<Record<number, string>> = {
+  1: 'byte',
+  2: 'word',
+  4: 'dword',
+  8: 'qword',
+  16: 'xmmword',
+};
 const PREFIXES: Readonly<Record<number, string>> = { 242: 'repne ', 243: 'rep ' };
 
 /** `rax`, `r8d`, `ah`. */
@@ -39,6 +45,8 @@ const operandText = (o: Operand, sized: boolean, next: bigint | undefined): stri
   switch (o.kind) {
     case 'register':
       return registerName(o.register, o.width, o.high);
+    case 'vector':
+      return `xmm${o.register}`;
     case 'memory':
       return memoryText(o, sized);
     case 'relative':

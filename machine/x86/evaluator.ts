@@ -16,12 +16,16 @@ import {
   type Operand,
   type Operation,
   type RegisterOperand,
+  type VectorOperand,
 } from './decoder.ts';
-import { BigArithmetic, condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
+import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
+import { BigVectors } from './eval-vectors.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 
 export interface State {
   readonly gpr: BigUint64Array;
+  /** XMM0 to XMM15. */
+  readonly vectors: bigint[];
   rip: bigint;
   rflags: number;
   fsBase: bigint;
@@ -65,7 +69,7 @@ const LOADED = STATUS | TF | DF | NT | AC | ID;
 const isCanonical = (address: bigint): boolean =>
   BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
 
-export class Evaluator extends BigArithmetic implements Builder<bigint, Operand> {
+export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
@@ -141,6 +145,8 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
     switch (o.kind) {
       case 'register':
         return truncate(o.width, this.get(o.register) >> (o.high ? 8n : 0n));
+      case 'vector':
+        return truncate(o.width, this.state.vectors[o.register]!);
       case 'memory':
         return this.#read(this.#linear(o, at), o.width, false);
       default:
@@ -151,6 +157,7 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
   write(o: Operand, value: bigint, when = 1n): void {
     if (when === 0n) return;
     if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
+    else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
     else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
   }
@@ -295,6 +302,12 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
     this.set(o.register, (old & ~(mask << shift)) | (value << shift));
   }
 
+  #writeVector(o: VectorOperand, value: bigint): void {
+    this.#effects = true;
+    const old = this.state.vectors[o.register]!;
+    this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
+  }
+
   #setFlags(mask: number, flags: number): void {
     this.#effects = true;
     this.state.rflags = (this.state.rflags & ~mask) | (flags & mask);
@@ -314,6 +327,7 @@ export class Evaluator extends BigArithmetic implements Builder<bigint, Operand>
   }
 
   #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
+    if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
     return this.#checked(this.#segmented(o, at), bytes, stack);
   }

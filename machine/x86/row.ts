@@ -28,10 +28,13 @@ export interface Traits {
   readonly pops?: true;
 }
 
-/** E ModRM.rm, M memory only, R register only, G ModRM.reg, Z opcode; I immediate, J displacement, O offset; X, Y strings; S, C, D. */
+/** V vector ModRM.reg, W ModRM.rm, U register only; E ModRM.rm, M memory only, R register only, G ModRM.reg, Z opcode; I immediate, J displacement, O offset; X, Y strings; S, C, D. */
 export interface OperandSpec {
   readonly kind:
     | 'E'
+    | 'V'
+    | 'W'
+    | 'U'
     | 'M'
     | 'R'
     | 'G'
@@ -47,7 +50,7 @@ export interface OperandSpec {
     | 'fixed'
     | 'cc'
     | 'one';
-  /** b w d q; v by operand size; z that, at most 4 bytes; y 4 or 8; `bs` a sign-extended byte; none. */
+  /** b w d q; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
   readonly type: string;
   readonly register: number;
   readonly implied: boolean;
@@ -146,6 +149,6 @@ const operandSpec = (name: string, implied: boolean): OperandSpec => {
   const fixed = FIXED[name];
   if (fixed !== undefined) return { kind: 'fixed', type: fixed[1], register: fixed[0], implied };
   const kind = name[0]! as OperandSpec['kind'];
-  if (!'EMRGZIJOXYSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
+  if (!'VWUEMRGZIJOXYSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
   return { kind, type: name.slice(1), register: 0, implied };
 };

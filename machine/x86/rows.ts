@@ -6,6 +6,7 @@ import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
 import { moves } from './rows-moves.ts';
+import { sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
 
 export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]]> = [
@@ -15,6 +16,9 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['Control', control],
   ['Strings', strings],
   ['Flags, hints and fences', flagsAndNops],
+  ['SSE2 moves', sse2Moves],
+  ['SSE2 integers', sse2Integer],
+  ['SSE2 bits and shuffles', sse2Bitwise],
   ['System', system],
 ];
 

@@ -13,7 +13,7 @@ const FILE = new URL('../../docs/isa.md', import.meta.url);
 
 /** Opaque: a row that looked at a value would fail here. */
 const VALUE = Symbol('value');
-const WIDTHS = [1, 2, 4, 8] as const;
+const WIDTHS = [1, 2, 4, 8, 16] as const;
 
 /** What `row` may leave undefined: `OF AF`, `result`. */
 const undefinedBy = ({ semantics, forms }: Row): string => {
@@ -78,7 +78,7 @@ instruction is decoded, with its operands, and left to the machine: what it does
 
 ## State
 
-- There: 64-bit mode, integer instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
+- There: 64-bit mode, integer and SSE2 integer instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
   compiled kernels, are to come.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - BSF and BSR of zero leave their destination as it was, as AMD specifies.

@@ -1,5 +1,5 @@
 /** One random test: what goes in and what comes out, laid out as the C program has it. */
-export const CASE_BYTES = 448;
+export const CASE_BYTES = 704;
 export const GPR = 0;
 export const RIP = 128;
 export const FLAGS = 136;
@@ -8,6 +8,8 @@ export const ERROR = 152;
 export const CR2 = 160;
 export const CODE_BYTES = 176;
 export const WINDOW = 192;
+/** XMM0 to XMM15, after the window. */
+export const VECTORS = 448;
 export const WINDOW_LOW = 64;
 export const WINDOW_HIGH = 192;
 
@@ -38,6 +40,11 @@ export class Case {
 
   set(field: number, value: bigint): void {
     this.view.setBigUint64(field, value, true);
+  }
+
+  vector(i: number): bigint {
+    const at = VECTORS + 16 * i;
+    return this.get(at) | (this.get(at + 8) << 64n);
   }
 
   get code(): Uint8Array {

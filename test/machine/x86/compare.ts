@@ -52,6 +52,7 @@ class Subject {
   readonly memory = new CaseMemory();
   readonly state: State = {
     gpr: new BigUint64Array(16),
+    vectors: [],
     rip: 0n,
     rflags: 0,
     fsBase: 0n,
@@ -64,6 +65,7 @@ class Subject {
   run(test: Case): Outcome | undefined {
     const { state } = this;
     for (let i = 0; i < 16; i++) state.gpr[i] = test.get(GPR + 8 * i);
+    for (let i = 0; i < 16; i++) state.vectors[i] = test.vector(i);
     state.rip = test.get(RIP);
     state.rflags = Number(test.get(FLAGS));
     this.memory.load(test, Number(state.rip));
@@ -93,6 +95,7 @@ const differences = (subject: Subject, outcome: Outcome, native: Case): string[]
   if (fault?.vector === VECTOR_PF) compare('CR2', fault.address, native.get(CR2));
   compare('rip', state.rip, native.get(RIP));
   for (let i = 0; i < 16; i++) compare(registerName(i, 8), state.gpr[i]!, native.get(GPR + 8 * i));
+  for (let i = 0; i < 16; i++) compare(`xmm${i}`, state.vectors[i]!, native.vector(i));
   const defined = ~(evaluator.undefinedMask | UNSEEN);
   const ours = state.rflags & defined;
   const theirs = Number(native.get(FLAGS)) & defined;

@@ -75,7 +75,7 @@ describe('the decoder', () => {
     const seen = new Map<string, string>();
     for (const { name, traits, forms } of rows) {
       for (const form of forms) {
-        const mods = form.operands.map(({ kind }) => kind);
+        const mods = form.operands.map(({ kind }) => (kind === 'U' ? 'R' : kind));
         for (let i = 0; i < form.span; i++) {
           for (const mod of ['R', 'M']) {
             if (mods.includes(mod === 'R' ? 'M' : 'R')) continue;

@@ -3,7 +3,7 @@ import { RAX, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { Evaluator, Fault, type LinearMemory, type State } from '../../../machine/x86/evaluator.ts';
 import { bytes } from './bytes.ts';
-import { Case } from './case.ts';
+import { CASE_BYTES, Case } from './case.ts';
 import { Generator } from './generator.ts';
 
 const CODE = 0x1000n;
@@ -54,6 +54,7 @@ const machine = (code: string, cpl = 3) => {
   memory.bytes.set(bytes(code), Number(CODE));
   const state: State = {
     gpr: new BigUint64Array(16),
+    vectors: Array.from({ length: 16 }, () => 0n),
     rip: CODE,
     rflags: 0x202,
     fsBase: 0n,
@@ -149,7 +150,7 @@ describe('the evaluator', () => {
 
   it('leaves nothing half done, whichever access of an instruction faults', () => {
     const generator = new Generator(9);
-    const test = new Case(new ArrayBuffer(448), 0);
+    const test = new Case(new ArrayBuffer(CASE_BYTES), 0);
     let injected = 0;
     for (let i = 0; i < 10_000; i++) {
       generator.fill(test);
@@ -160,12 +161,12 @@ describe('the evaluator', () => {
         memory.failing = failing;
         for (let r = 0; r < 16; r++) state.gpr[r] = test.get(8 * r);
         state.rflags = Number(test.get(136));
-        const before = [...state.gpr, state.rip, state.rflags];
+        const before = [...state.gpr, ...state.vectors, state.rip, state.rflags];
         const content = memory.bytes.slice();
         const outcome = evaluator.step();
         if (outcome.kind !== 'fault' || outcome.fault.vector !== 14) break;
         injected++;
-        expect([...state.gpr, state.rip, state.rflags]).toEqual(before);
+        expect([...state.gpr, ...state.vectors, state.rip, state.rflags]).toEqual(before);
         expect(Buffer.compare(memory.bytes, content)).toBe(0);
       }
     }

@@ -39,6 +39,9 @@ export const explained = (test: Case): boolean => {
   const op = decode(test.code);
   // VMMCALL, MONITOR and others.
   if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
+  // With F2 or F3: MOVDDUP, MOVSLDUP, MOVSHDUP, MOVNTSS, MOVQ2DQ and others.
+  const later = [0x12, 0x16, 0x2b, 0xd6].includes(opcode);
+  if (map === 1 && later && prefixed && typeof op === 'string') return true;
   // AMD: LOCK MOV CR0 is MOV CR8.
   if (map === 1 && (opcode === 0x20 || opcode === 0x22)) return test.code.includes(0xf0);
   // UD0 and UD1: AMD raises #UD without fetching what follows.

@@ -64,8 +64,8 @@ export class Generator {
   /** Fills `test`; `form` is drawn if not given. */
   fill(test: Case, form: Form = this.#random.pick(forms)): void {
     const r = this.#random;
-    for (let i = 0; i < 256; i += 4) test.view.setUint32(WINDOW + i, r.u32(), true);
-    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(32), this.#value());
+    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.u32(), true);
+    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
@@ -154,7 +154,7 @@ export class Generator {
     const kinds = form.operands.map(({ kind }) => kind);
     let mod = r.chance(40) ? 3 : r.below(3);
     if (kinds.includes('M') && r.chance(95)) mod = r.below(3);
-    if (kinds.includes('R')) mod = 3;
+    if (kinds.includes('R') || kinds.includes('U')) mod = 3;
     const reg = form.digit >= 0 ? form.digit : r.below(8);
     return (mod << 6) | (reg << 3) | r.below(8);
   }
@@ -169,7 +169,9 @@ export class Generator {
     }
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
     if (memory === undefined || r.chance(5)) return;
-    const target = this.#pointer() - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
+    let pointer = this.#pointer();
+    if (memory.aligned && r.chance(85)) pointer &= ~15n;
+    const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
     const { base, index, scale } = memory;
     if (base < 0 || base === 16) {
       this.#patch(memory.displacement, base < 0 ? target : target - BigInt(rip + op.length));

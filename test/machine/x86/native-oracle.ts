@@ -25,7 +25,7 @@ const source = `
 #include <ucontext.h>
 #include <unistd.h>
 
-struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, spare; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}]; };
+struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, spare; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}], xmm[256]; };
 static struct test *now, *end;
 static uint8_t *code, *data = (uint8_t *)${DATA}ul;
 static uint64_t rip = ${CODE};
@@ -41,6 +41,7 @@ static void handler(int sig, siginfo_t *info, void *context) {
   // What a signal return does not restore: ID, NT; and AC, lest this code trap.
   __asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andl $~0x244000, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::: "memory", "cc");
   greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+  void *xmm = ((ucontext_t *)context)->uc_mcontext.fpregs->_xmm;
   static int started;
   if (started) {
     for (int i = 0; i < 16; i++) now->gpr[i] = r[order[i]];
@@ -48,6 +49,7 @@ static void handler(int sig, siginfo_t *info, void *context) {
     now->vector = r[REG_TRAPNO]; now->error = r[REG_ERR]; now->cr2 = r[REG_CR2];
     memcpy(now->window, data, ${WINDOW_LOW});
     memcpy(now->window + ${WINDOW_LOW}, data + 4096 - ${WINDOW_HIGH}, ${WINDOW_HIGH});
+    memcpy(now->xmm, xmm, 256);
     place(0);
     now++;
   }
@@ -57,6 +59,7 @@ static void handler(int sig, siginfo_t *info, void *context) {
   r[REG_RIP] = rip = now->rip; r[REG_EFL] = now->flags;
   memcpy(data, now->window, ${WINDOW_LOW});
   memcpy(data + 4096 - ${WINDOW_HIGH}, now->window + ${WINDOW_LOW}, ${WINDOW_HIGH});
+  memcpy(xmm, now->xmm, 256);
   place(now->code);
 }
 
