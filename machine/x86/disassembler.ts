@@ -2,7 +2,8 @@
  * Operations as text, in Intel's order: `add dword ptr [rax+rcx*4+0x10], 0x5`. Jumps show the distance to the next instruction,
  * or their target when the address is given.
  */
-import { BASE_RIP, decode, type MemoryOperand, type Operand, type Operation } from './decoder.ts';
+import { decode, type Operation } from './decoder.ts';
+import { BASE_RIP, type MemoryOperand, type Operand } from './operands.ts';
 
 const LEGACY = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'];
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', '?', '?'];

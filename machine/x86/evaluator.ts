@@ -8,19 +8,18 @@
 import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
-import {
-  BASE_RIP,
-  decode,
-  MAX_LENGTH,
-  type MemoryOperand,
-  type Operand,
-  type Operation,
-  type RegisterOperand,
-  type VectorOperand,
-} from './decoder.ts';
+import { decode, type Operation } from './decoder.ts';
 import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
 import { BigVectors } from './eval-vectors.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
+import {
+  BASE_RIP,
+  MAX_LENGTH,
+  type MemoryOperand,
+  type Operand,
+  type RegisterOperand,
+  type VectorOperand,
+} from './operands.ts';
 
 export interface State {
   readonly gpr: BigUint64Array;
@@ -181,7 +180,7 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   ): readonly [bigint, bigint] {
     if (o.kind !== 'memory') throw new TypeError(`a row writes a pair to ${o.kind}`);
     if ((this.#segmented(o, 0n) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
-    const address = this.#linear(o, 0n, 16);
+    const address = this.#linear(o, 0n);
     const old = this.#read(address, 16, true);
     const halves = [truncate(8, old), old >> 64n] as const;
     const [low, high] = change(...halves);
@@ -326,10 +325,10 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     return BigInt.asUintN(64, base + this.#offset(o, at));
   }
 
-  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
+  #linear(o: MemoryOperand, at: bigint): bigint {
     if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
-    return this.#checked(this.#segmented(o, at), bytes, stack);
+    return this.#checked(this.#segmented(o, at), o.width, stack);
   }
 
   #checked(address: bigint, bytes: number, stack: boolean): bigint {

@@ -28,7 +28,7 @@ export interface Traits {
   readonly pops?: true;
 }
 
-/** V vector ModRM.reg, W ModRM.rm, U register only; E ModRM.rm, M memory only, R register only, G ModRM.reg, Z opcode; I immediate, J displacement, O offset; X, Y strings; S, C, D. */
+/** V vector ModRM.reg, W ModRM.rm, U register only; E ModRM.rm, M memory only, R register only, G ModRM.reg, Z opcode; I immediate, J displacement, O offset; X, Y strings, B at rBX; S, C, D. */
 export interface OperandSpec {
   readonly kind:
     | 'E'
@@ -44,6 +44,7 @@ export interface OperandSpec {
     | 'O'
     | 'X'
     | 'Y'
+    | 'B'
     | 'S'
     | 'C'
     | 'D'
@@ -149,6 +150,6 @@ const operandSpec = (name: string, implied: boolean): OperandSpec => {
   const fixed = FIXED[name];
   if (fixed !== undefined) return { kind: 'fixed', type: fixed[1], register: fixed[0], implied };
   const kind = name[0]! as OperandSpec['kind'];
-  if (!'VWUEMRGZIJOXYSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
+  if (!'VWUEMRGZIJOXYBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
   return { kind, type: name.slice(1), register: 0, implied };
 };

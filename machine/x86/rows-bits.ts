@@ -191,7 +191,7 @@ export const bits = [
     b.set(RAX, b.select(equal, low, b.and(4, found, b.imm(-1))));
     b.set(RDX, b.select(equal, high, b.shr(8, found, b.imm(32))));
   }),
-  row('cmpxchg16b', '0FC7/1 Mq', { lock: true, rexW: true }, (b, _w, d) => {
+  row('cmpxchg16b', '0FC7/1 Mu', { lock: true, rexW: true }, (b, _w, d) => {
     const [low, high] = [b.get(RAX), b.get(RDX)];
     const [newLow, newHigh] = [b.get(RBX), b.get(RCX)];
     const same = (x: typeof low, y: typeof high) => b.and(1, b.eq(x, low), b.eq(y, high));

@@ -33,6 +33,7 @@ export const moves = [
   row('movsxd', '63/r Gv,Ez', {}, (b, _w, d, s) => b.write(d, b.sext(s.width, b.read(s)))),
   row('movnti', 'NP:0FC3/r My,Gy', {}, (b, _w, d, s) => b.write(d, b.read(s))),
   row('lea', '8D/r Gv,M', {}, (b, _w, d, s) => b.write(d, b.address(s))),
+  row('xlat', 'D7 :AL,Bb', {}, (b, _w, a, m) => b.write(a, b.read(m, b.read(a)))),
   row('xchg', '86/r Eb,Gb  87/r Ev,Gv  90+r Zv,rAX', { lock: true }, (b, _w, d, s) => {
     const y = b.read(s);
     b.write(

@@ -36,7 +36,7 @@ describe('the decoder', () => {
     ['98', 'cwde'],
     ['48 98', 'cdqe'],
     ['0f c7 09', 'cmpxchg8b qword ptr [rcx]'],
-    ['48 0f c7 09', 'cmpxchg16b qword ptr [rcx]'],
+    ['48 0f c7 09', 'cmpxchg16b xmmword ptr [rcx]'],
     ['0f 01 f8', 'swapgs'],
     ['0f 22 d8', 'mov cr3, rax'],
   ])('reads %s as %s', (code, expected) => {

@@ -4,7 +4,8 @@
  */
 
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
-import { decode, type MemoryOperand, type Operation } from '../../../machine/x86/decoder.ts';
+import { decode, type Operation } from '../../../machine/x86/decoder.ts';
+import type { MemoryOperand } from '../../../machine/x86/operands.ts';
 import type { Form } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import {
