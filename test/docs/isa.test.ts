@@ -82,7 +82,8 @@ instruction is decoded, with its operands, and left to the machine: what it does
   compiled kernels, are to come.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - BSF and BSR of zero leave their destination as it was, as AMD specifies.
-- Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered.
+- Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered; SSE instructions do not look at CR0.EM, CR0.TS
+  and CR4.OSFXSR (#UD, #NM); CR0 and CR4 are no part of the state yet.
 
 ${groups.map(([title, each]) => table(title, each)).join('\n\n')}
 

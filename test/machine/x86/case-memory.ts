@@ -1,6 +1,6 @@
 /** The memory of the random tests: what the C program maps, as the evaluator sees it. */
 import { VECTOR_PF } from '../../../machine/exit.ts';
-import { Fault, type LinearMemory } from '../../../machine/x86/evaluator.ts';
+import { Fault, type LinearMemory } from '../../../machine/x86/state.ts';
 import {
   type Case,
   CODE,

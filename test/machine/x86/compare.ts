@@ -2,8 +2,9 @@
 import { VECTOR_PF } from '../../../machine/exit.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
-import { Evaluator, type Outcome, type State } from '../../../machine/x86/evaluator.ts';
+import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import { flagNames, RF, TF } from '../../../machine/x86/flags.ts';
+import type { Outcome, State } from '../../../machine/x86/state.ts';
 import {
   CASE_BYTES,
   Case,

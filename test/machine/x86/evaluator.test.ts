@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { RAX, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
-import { Evaluator, Fault, type LinearMemory, type State } from '../../../machine/x86/evaluator.ts';
+import { Evaluator } from '../../../machine/x86/evaluator.ts';
+import { Fault, type LinearMemory, type State } from '../../../machine/x86/state.ts';
 import { bytes } from './bytes.ts';
 import { CASE_BYTES, Case } from './case.ts';
 import { Generator } from './generator.ts';
