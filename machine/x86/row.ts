@@ -28,29 +28,17 @@ export interface Traits {
   readonly pops?: true;
 }
 
-/** V vector ModRM.reg, W ModRM.rm, U register only; E ModRM.rm, M memory only, R register only, G ModRM.reg, Z opcode; I immediate, J displacement, O offset; X, Y strings, B at rBX; S, C, D. */
+/** ModRM.rm: E either, M memory only, R register only; of vectors W either, U register only. */
+type Rm = 'E' | 'M' | 'R' | 'W' | 'U';
+/** Registers: G ModRM.reg, V a vector there, Z in the opcode, a fixed one; S segment, C control, D debug. */
+type Register = 'G' | 'V' | 'Z' | 'fixed' | 'S' | 'C' | 'D';
+/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, B at rBX. */
+type Plain = 'O' | 'X' | 'Y' | 'B';
+/** I immediate, J displacement, `cc` the condition in the opcode, one the number. */
+type Constant = 'I' | 'J' | 'cc' | 'one';
+
 export interface OperandSpec {
-  readonly kind:
-    | 'E'
-    | 'V'
-    | 'W'
-    | 'U'
-    | 'M'
-    | 'R'
-    | 'G'
-    | 'Z'
-    | 'I'
-    | 'J'
-    | 'O'
-    | 'X'
-    | 'Y'
-    | 'B'
-    | 'S'
-    | 'C'
-    | 'D'
-    | 'fixed'
-    | 'cc'
-    | 'one';
+  readonly kind: Rm | Register | Plain | Constant;
   /** b w d q; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
   readonly type: string;
   readonly register: number;

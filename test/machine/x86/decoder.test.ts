@@ -57,6 +57,12 @@ describe('the decoder', () => {
     expect(decode(bytes(`${code} 00 00 00 00 00 00`))).toBe('undefined');
   });
 
+  it('shows where a jump goes when it knows where it is', () => {
+    expect(disassembleBytes(bytes('eb fe'), 0x1000n)).toBe('jmp 0x1000');
+    expect(disassembleBytes(bytes('eb fe'))).toBe('jmp $-0x2');
+    expect(disassembleBytes(bytes('e8 00 00 00 80'), 0x1000n)).toBe('call 0xffffffff80001005');
+  });
+
   it('heeds a REX only directly before the opcode, and REX.W over 66', () => {
     expect(text('48 66 01 d8')).toBe('add ax, bx');
     expect(text('66 48 01 d8')).toBe('add rax, rbx');
