@@ -9,21 +9,29 @@ import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 
 const OPERAND_SIZE = 0x66;
 
-/** The bytes up to and with the opcode, without what cannot be there twice. */
-const opcodeOf = (code: Uint8Array): { map: number; opcode: number; prefixed: boolean } => {
+interface Opcode {
+  readonly map: number;
+  readonly opcode: number;
+  /** By 66, F2 or F3. */
+  readonly prefixed: boolean;
+  /** By 66. */
+  readonly narrowed: boolean;
+}
+
+const isPrefix = (byte: number): boolean =>
+  (byte & 0xf0) === 0x40 ||
+  (byte & 0xe7) === 0x26 ||
+  [0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte);
+
+const opcodeOf = (code: Uint8Array): Opcode => {
   let at = 0;
-  let prefixed = false;
-  const isPrefix = (byte: number): boolean =>
-    (byte & 0xf0) === 0x40 ||
-    (byte & 0xe7) === 0x26 ||
-    [0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte);
-  while (at < code.length - 2 && isPrefix(code[at]!)) {
-    prefixed ||= [OPERAND_SIZE, 0xf2, 0xf3].includes(code[at]!);
-    at++;
-  }
+  while (at < code.length - 2 && isPrefix(code[at]!)) at++;
+  const prefixes = code.subarray(0, at);
+  const narrowed = prefixes.includes(OPERAND_SIZE);
+  const prefixed = narrowed || prefixes.includes(0xf2) || prefixes.includes(0xf3);
   return code[at] === 0x0f
-    ? { map: 1, opcode: code[at + 1]!, prefixed }
-    : { map: 0, opcode: code[at]!, prefixed };
+    ? { map: 1, opcode: code[at + 1]!, prefixed, narrowed }
+    : { map: 0, opcode: code[at]!, prefixed, narrowed };
 };
 
 const readable = (address: bigint): boolean =>
@@ -33,7 +41,7 @@ const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
 
 export const explained = (test: Case): boolean => {
-  const { map, opcode, prefixed } = opcodeOf(test.code);
+  const { map, opcode, prefixed, narrowed } = opcodeOf(test.code);
   // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
   if (map === 1 && opcode === 0xae && prefixed) return true;
   const op = decode(test.code);
@@ -47,13 +55,12 @@ export const explained = (test: Case): boolean => {
   // UD0 and UD1: AMD raises #UD without fetching what follows.
   const ud = map === 1 && (opcode === 0xb9 || opcode === 0xff);
   if (ud && (op === 'long' || Number(test.get(RIP)) + 15 > CODE + PAGE)) return true;
-  // As below, where their length differs.
-  if (op === 'long' && (map === 1 ? (opcode & 0xf0) === 0x80 : (opcode & 0xfe) === 0xe8))
-    return true;
+  // AMD takes 66 on near branches as a 16-bit operand size, also in their length; Intel ignores it.
+  const direct = map === 1 ? (opcode & 0xf0) === 0x80 : (opcode & 0xfe) === 0xe8;
+  if (direct && narrowed) return true;
   if (typeof op === 'string') return false;
   const { name, traits } = op.form.row;
-  // AMD takes 66 on near branches as a 16-bit operand size; Intel ignores it.
-  if (traits.size === 'f64' && test.code.subarray(0, op.length).includes(OPERAND_SIZE)) return true;
+  if (traits.size === 'f64' && narrowed) return true;
   // AMD pushes before it looks at the target.
   if (name === 'call' && !writable(test.get(GPR + 8 * RSP) - 8n)) return true;
   // AMD's source has 32 bits whatever the operand size.
