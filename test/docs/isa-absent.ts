@@ -10,10 +10,9 @@ export const absent: ReadonlyArray<readonly [what: string, instructions: string,
   ['state', 'fxsave, fxrstor, ldmxcsr, stmxcsr, xsave family', '0fae00 0fae08 0fae10 0fae18'],
   ['segment loads', 'lfs, lgs, lss', '0fb400 0fb500 0fb200'],
   ['later extensions', 'popcnt, movbe, crc32, SSE3 and up, BMI, AVX', 'f30fb8c0 0f38f000 c5f877'],
-  ['other modes', 'compatibility, 32-bit and 16-bit mode', ''],
   [
     'rest of system',
-    'sysexit, monitor, mwait, xgetbv, rdpmc, fs and gs base family, VMX',
+    'sysexit, monitor, mwait, xgetbv, rdpmc, fs and gs base family, VMX but for vmcall',
     '0f35 0f01c8 0f01d0 0f33 f30faec0',
   ],
 ];

@@ -72,17 +72,17 @@ evaluator and the generator of random tests come from the rows, and so does this
 those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`).
 
 *undefined*: flags, or results, that the architecture leaves open in some case of the instruction; they are not compared. *checked*: \`processor\` means that random
-cases ran on a real processor and on the evaluator, with the same registers, RIP, flags, memory and fault (vector, error code, CR2): 60,000 in every
+cases ran on a real processor and on the evaluator, with the same registers (XMM, too), RIP, flags, memory and fault (vector, error code, CR2): 60,000 in every
 \`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`. \`exit\` means that the
 instruction is decoded, with its operands, and left to the machine: what it does there is not part of the engine.
 
 ## State
 
-- There: 64-bit mode, integer and SSE2 integer instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
+- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer and SSE2 integer instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
   compiled kernels, are to come.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - So far the processor was an AMD EPYC. On one of Intel's the comparison has not been run, and may show differences that are not listed yet.
-- BSF and BSR of zero leave their destination as it was, as AMD specifies.
+- TZCNT and LZCNT are not there, so their encodings are BSF and BSR, as on a processor without BMI. BSF and BSR of zero leave their destination as it was, as AMD specifies.
 - FS-relative accesses and what \`exit\` rows do are not compared with the processor; FS is tested by hand.
 - Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered; SSE instructions do not look at CR0.EM, CR0.TS
   and CR4.OSFXSR (#UD, #NM); CR0 and CR4 are no part of the state yet.
