@@ -2,56 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { RAX, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
-import { Fault, type LinearMemory, type State } from '../../../machine/x86/state.ts';
+import type { State } from '../../../machine/x86/state.ts';
 import { bytes } from './bytes.ts';
 import { CASE_BYTES, Case } from './case.ts';
+import { FlatMemory } from './flat-memory.ts';
 import { Generator } from './generator.ts';
 
 const CODE = 0x1000n;
 
-/** Memory from 0 on; access number `failing` faults. */
-class Flat implements LinearMemory {
-  readonly bytes = new Uint8Array(0x4000);
-  readonly view = new DataView(this.bytes.buffer);
-  accesses = 0;
-  failing = -1;
-  /** A write that was announced does not fault. */
-  #intended = false;
-
-  read(address: bigint, count: number, intent: boolean): bigint {
-    this.#access();
-    this.#intended = intent;
-    let value = 0n;
-    for (let i = count - 1; i >= 0; i--)
-      value =
-        (value << 8n) | BigInt(this.bytes[(Number(BigInt.asUintN(14, address)) + i) & 0x3fff]!);
-    return value;
-  }
-
-  write(address: bigint, count: number, value: bigint): void {
-    if (!this.#intended) this.#access();
-    this.#intended = false;
-    for (let i = 0; i < count; i++)
-      this.bytes[(Number(BigInt.asUintN(14, address)) + i) & 0x3fff] = Number(
-        (value >> BigInt(8 * i)) & 255n,
-      );
-  }
-
-  fetch(address: bigint, count: number): Uint8Array {
-    return this.bytes.slice(Number(address), Number(address) + count);
-  }
-
-  refuseFetch(address: bigint): never {
-    throw new Fault(14, 0x14, address);
-  }
-
-  #access(): void {
-    if (this.accesses++ === this.failing) throw new Fault(14, 4, 0n);
-  }
-}
-
 const machine = (code: string, cpl = 3) => {
-  const memory = new Flat();
+  const memory = new FlatMemory(0x4000);
   memory.bytes.set(bytes(code), Number(CODE));
   const state: State = {
     gpr: new BigUint64Array(16),
