@@ -12,6 +12,10 @@ import {
   WINDOW_LOW,
 } from './case.ts';
 
+/** Pages where the C program itself may lie: its code, libraries and stack. */
+const HOST_FIRST = 0x550000000;
+const HOST_END = 0x7ffffffff;
+
 /** The case touches what the window does not show, so it cannot be compared. */
 export class OutsideWindow extends Error {}
 
@@ -75,6 +79,7 @@ export class CaseMemory implements LinearMemory {
     for (let page = first; page <= last; page++) {
       const mapped = page === CODE / PAGE || page === DATA / PAGE || page === DATA / PAGE + 1;
       if (mapped && (!write || page === DATA / PAGE)) continue;
+      if (page >= HOST_FIRST && page < HOST_END) throw new OutsideWindow();
       const error = USER | (mapped ? PRESENT : 0) | (write ? WRITE : 0);
       throw new Fault(VECTOR_PF, error, page === first ? address : BigInt(page) << 12n);
     }
