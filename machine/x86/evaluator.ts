@@ -1,0 +1,319 @@
+/**
+ * Executes rows at once, on BigInt: the reference that every faster builder must equal. `step` runs one instruction (of a
+ * repeated string instruction one iteration) and leaves all state unchanged when it faults; a row that would let a
+ * fault follow an effect is our mistake and throws.
+ * @source SDM vol. 3, chapter 6
+ */
+
+import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
+import { RBP, RCX, RSP } from '../vcpu.ts';
+import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
+import { decode, type Operation } from './decoder.ts';
+import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
+import { BigVectors } from './eval-vectors.ts';
+import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
+import {
+  BASE_RIP,
+  MAX_LENGTH,
+  type MemoryOperand,
+  type Operand,
+  type RegisterOperand,
+  type VectorOperand,
+} from './operands.ts';
+import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from './state.ts';
+
+const DONE: Outcome = { kind: 'done' };
+const REPE = 0xf3;
+const LOADED = STATUS | TF | DF | NT | AC | ID;
+
+export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
+  /** What the last instruction left undefined. */
+  undefinedMask = 0;
+  resultUndefined = false;
+  readonly state: State;
+  readonly memory: LinearMemory;
+  #op: Operation | undefined;
+  #next = 0n;
+  #to = 0n;
+  /** Something has changed: from here on nothing may fault. */
+  #effects = false;
+
+  constructor(state: State, memory: LinearMemory) {
+    super();
+    this.state = state;
+    this.memory = memory;
+  }
+
+  step(): Outcome {
+    this.undefinedMask = 0;
+    this.resultUndefined = false;
+    this.#effects = false;
+    try {
+      return this.#execute(this.#fetch());
+    } catch (thrown) {
+      if (!(thrown instanceof Fault)) throw thrown;
+      return { kind: 'fault', fault: thrown };
+    }
+  }
+
+  #fetch(): Operation {
+    const { rip } = this.state;
+    if (!isCanonical(rip)) throw new Fault(VECTOR_GP);
+    const bytes = this.memory.fetch(rip, MAX_LENGTH);
+    const op = decode(bytes);
+    if (op === 'short') this.memory.refuseFetch(rip + BigInt(bytes.length));
+    if (op === 'long') throw new Fault(VECTOR_GP);
+    if (op === 'undefined') throw new Fault(VECTOR_UD);
+    return op;
+  }
+
+  #execute(op: Operation): Outcome {
+    const { row } = op.form;
+    const { privilege, exit } = row.traits;
+    const allowed = privilege === 'iopl' ? (this.state.rflags & IOPL) >> 12 : 0;
+    if (privilege !== undefined && this.state.cpl > allowed) throw new Fault(VECTOR_GP);
+    if (exit !== undefined) return { kind: 'exit', reason: exit, operation: op };
+    this.#op = op;
+    this.#next = BigInt.asUintN(64, this.state.rip + BigInt(op.length));
+    this.#to = this.#next;
+    row.semantics!(this, op.width, ...op.operands);
+    this.state.rip = this.#to;
+    return DONE;
+  }
+
+  get(register: number): bigint {
+    return this.state.gpr[register]!;
+  }
+
+  set(register: number, value: bigint): void {
+    this.#effects = true;
+    this.state.gpr[register] = value;
+  }
+
+  getIndex(register: number): bigint {
+    return truncate(this.#op!.addressWidth, this.get(register));
+  }
+
+  setIndex(register: number, value: bigint): void {
+    this.set(register, truncate(this.#op!.addressWidth, value));
+  }
+
+  read(o: Operand, at = 0n): bigint {
+    switch (o.kind) {
+      case 'register':
+        return truncate(o.width, this.get(o.register) >> (o.high ? 8n : 0n));
+      case 'vector':
+        return truncate(o.width, this.state.vectors[o.register]!);
+      case 'memory':
+        return this.#read(this.#linear(o, at), o.width, false);
+      default:
+        return truncate(o.width, 'value' in o ? o.value : 0n);
+    }
+  }
+
+  write(o: Operand, value: bigint, when = 1n): void {
+    if (when === 0n) return;
+    if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
+    else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
+    else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
+    else throw new TypeError(`a row writes to ${o.kind}`);
+  }
+
+  update(o: Operand, change: (old: bigint) => bigint, at = 0n): bigint {
+    if (o.kind !== 'memory') {
+      const old = this.read(o);
+      this.write(o, change(old));
+      return old;
+    }
+    const address = this.#linear(o, at);
+    const old = this.#read(address, o.width, true);
+    this.memory.write(address, o.width, truncate(o.width, change(old)));
+    this.#effects = true;
+    return old;
+  }
+
+  updatePair(
+    o: Operand,
+    change: (low: bigint, high: bigint) => readonly [bigint, bigint],
+  ): readonly [bigint, bigint] {
+    if (o.kind !== 'memory') throw new TypeError(`a row writes a pair to ${o.kind}`);
+    if ((this.#segmented(o, 0n) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    const address = this.#linear(o, 0n);
+    const old = this.#read(address, 16, true);
+    const halves = [truncate(8, old), old >> 64n] as const;
+    const [low, high] = change(...halves);
+    this.memory.write(address, 16, (high << 64n) | low);
+    this.#effects = true;
+    return halves;
+  }
+
+  address(o: Operand): bigint {
+    return o.kind === 'memory' ? this.#offset(o, 0n) : 0n;
+  }
+
+  load(w: Width, address: bigint): bigint {
+    return this.#read(this.#checked(address, w, true), w, false);
+  }
+
+  store(w: Width, address: bigint, value: bigint): void {
+    this.#write(this.#checked(address, w, true), w, value);
+  }
+
+  flags(
+    kind: FlagKind,
+    w: Width,
+    result: bigint,
+    x: bigint,
+    y: bigint,
+    { mask = STATUS, when = 1n }: FlagOptions<bigint> = {},
+  ): void {
+    if (when !== 0n) this.#setFlags(mask, statusFlags(kind, w, result, x, y));
+  }
+
+  setFlags(flags: ReadonlyArray<readonly [number, bigint]>, when = 1n): void {
+    if (when === 0n) return;
+    for (const [flag, value] of flags) this.#setFlags(flag, value === 0n ? 0 : flag);
+  }
+
+  undefinedFlags(flags: number, when = 1n): void {
+    if (when !== 0n) this.undefinedMask |= flags;
+  }
+
+  undefinedResult(when: bigint): void {
+    if (when !== 0n) this.resultUndefined = true;
+  }
+
+  flag(flag: number): bigint {
+    return (this.state.rflags & flag) === 0 ? 0n : 1n;
+  }
+
+  cond(code: Operand): bigint {
+    return condition(Number(this.read(code)), this.state.rflags) ? 1n : 0n;
+  }
+
+  flagBits(): bigint {
+    return BigInt(this.state.rflags & ~(RF | VM));
+  }
+
+  loadFlags(w: Width, value: bigint): void {
+    const { cpl, rflags } = this.state;
+    const mask = LOADED | (cpl === 0 ? IOPL : 0) | (cpl <= (rflags & IOPL) >> 12 ? IF : 0);
+    this.#setFlags(w === 2 ? mask & 0xffff : mask | RF, Number(value & 0xffffffffn) & ~RF);
+  }
+
+  next(): bigint {
+    return this.#next;
+  }
+
+  target(o: Operand): bigint {
+    if (o.kind !== 'relative') return this.canonical(this.read(o));
+    return this.canonical(BigInt.asUintN(64, this.#next + o.value));
+  }
+
+  canonical(address: bigint): bigint {
+    if (!isCanonical(address)) this.#fault(new Fault(VECTOR_GP));
+    return address;
+  }
+
+  jump(address: bigint): void {
+    this.#to = address;
+  }
+
+  branch(taken: bigint, o: Operand, effects?: () => void): void {
+    if (taken !== 0n) this.#to = this.target(o);
+    effects?.();
+  }
+
+  repeat(body: () => void, whileZF: boolean): void {
+    const { repeat } = this.#op!;
+    const count = repeat === 0 ? 1n : this.getIndex(RCX);
+    if (count !== 0n) body();
+    if (count === 0n || repeat === 0) return;
+    this.setIndex(RCX, count - 1n);
+    const stop = whileZF && (this.flag(ZF) === 1n) !== (repeat === REPE);
+    if (count > 1n && !stop) this.#to = this.state.rip;
+  }
+
+  helper(name: Helper, w: Width, high: bigint, low: bigint, divisor: bigint) {
+    const bits = w * 8;
+    const joined = (high << BigInt(bits)) | low;
+    const isSigned = name === 'idiv';
+    const x = isSigned ? BigInt.asIntN(2 * bits, joined) : joined;
+    const y = isSigned ? signed(w, divisor) : divisor;
+    if (y === 0n) this.#fault(new Fault(VECTOR_DE));
+    const quotient = x / y;
+    const kept = isSigned ? signed(w, quotient) : truncate(w, quotient);
+    if (kept !== quotient) this.#fault(new Fault(VECTOR_DE));
+    return [truncate(w, quotient), truncate(w, x % y)] as const;
+  }
+
+  raise(vector: number, trap?: 'trap'): void {
+    if (trap) this.state.rip = this.#next;
+    this.#fault(new Fault(vector));
+  }
+
+  #writeRegister(o: RegisterOperand, value: bigint): void {
+    const shift = o.high ? 8n : 0n;
+    const mask = (1n << BigInt(o.width * 8)) - 1n;
+    const old = o.width >= 4 ? 0n : this.get(o.register); // 32 bits clear the upper half
+    this.set(o.register, (old & ~(mask << shift)) | (value << shift));
+  }
+
+  #writeVector(o: VectorOperand, value: bigint): void {
+    this.#effects = true;
+    const old = this.state.vectors[o.register]!;
+    this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
+  }
+
+  #setFlags(mask: number, flags: number): void {
+    this.#effects = true;
+    this.state.rflags = (this.state.rflags & ~mask) | (flags & mask);
+  }
+
+  #offset(o: MemoryOperand, at: bigint): bigint {
+    const base =
+      o.base < 0 ? 0n : o.base === BASE_RIP ? this.#next : this.get(o.base) + BigInt(o.bias);
+    const index = o.index < 0 ? 0n : this.get(o.index) * BigInt(o.scale);
+    return truncate(o.addressWidth, base + index + o.displacement + at);
+  }
+
+  #segmented(o: MemoryOperand, at: bigint): bigint {
+    const { fsBase, gsBase } = this.state;
+    const base = o.segment === 0 ? 0n : o.segment === 0x64 ? fsBase : gsBase;
+    return BigInt.asUintN(64, base + this.#offset(o, at));
+  }
+
+  #linear(o: MemoryOperand, at: bigint): bigint {
+    if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
+    return this.#checked(this.#segmented(o, at), o.width, stack);
+  }
+
+  #checked(address: bigint, bytes: number, stack: boolean): bigint {
+    const last = BigInt.asUintN(64, address + BigInt(bytes - 1));
+    if (!isCanonical(address) || !isCanonical(last))
+      this.#fault(new Fault(stack ? VECTOR_SS : VECTOR_GP));
+    return address;
+  }
+
+  #read(address: bigint, bytes: number, intent: boolean): bigint {
+    this.#mayFault();
+    return this.memory.read(address, bytes, intent);
+  }
+
+  #write(address: bigint, w: Width, value: bigint): void {
+    this.#mayFault();
+    this.memory.write(address, w, truncate(w, value));
+    this.#effects = true;
+  }
+
+  #fault(fault: Fault): never {
+    this.#mayFault();
+    throw fault;
+  }
+
+  #mayFault(): void {
+    if (this.#effects)
+      throw new Error(`${this.#op!.form.row.name}: something that may fault follows an effect`);
+  }
+}

@@ -1,0 +1,57 @@
+/** One random test: what goes in and what comes out, laid out as the C program has it. */
+export const CASE_BYTES = 704;
+export const GPR = 0;
+export const RIP = 128;
+export const FLAGS = 136;
+export const VECTOR = 144;
+export const ERROR = 152;
+export const CR2 = 160;
+export const CODE_BYTES = 176;
+export const WINDOW = 192;
+/** XMM0 to XMM15, after the window. */
+export const VECTORS = 448;
+export const WINDOW_LOW = 64;
+export const WINDOW_HIGH = 192;
+
+/** A page of code, nothing after it. */
+export const CODE = 0x10000000;
+/** A page to read and write, a page to read, nothing around them. Of the first its ends are the window. */
+export const DATA = 0x10010000;
+export const GS_BASE = 0x20;
+export const PAGE = 4096;
+/** Bytes of code beside the case's own. */
+export const FILL = 0xcc;
+export const readOnlyByte = (i: number): number => (i * 7 + 3) & 0xff;
+/** The vector of a case that completed: the single-step trap. */
+export const COMPLETED = 1;
+
+export class Case {
+  readonly view: DataView;
+  readonly bytes: Uint8Array;
+
+  constructor(buffer: ArrayBuffer, index: number) {
+    this.view = new DataView(buffer, index * CASE_BYTES, CASE_BYTES);
+    this.bytes = new Uint8Array(buffer, index * CASE_BYTES, CASE_BYTES);
+  }
+
+  get(field: number): bigint {
+    return this.view.getBigUint64(field, true);
+  }
+
+  set(field: number, value: bigint): void {
+    this.view.setBigUint64(field, value, true);
+  }
+
+  vector(i: number): bigint {
+    const at = VECTORS + 16 * i;
+    return this.get(at) | (this.get(at + 8) << 64n);
+  }
+
+  get code(): Uint8Array {
+    return this.bytes.subarray(CODE_BYTES, CODE_BYTES + 15);
+  }
+
+  get window(): Uint8Array {
+    return this.bytes.subarray(WINDOW, WINDOW + WINDOW_LOW + WINDOW_HIGH);
+  }
+}

@@ -1,0 +1,97 @@
+/** C compiled by gcc gives on the evaluator what it gives natively. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect } from 'vitest';
+import { RAX, RDI, RSP } from '../../../machine/vcpu.ts';
+import { Evaluator } from '../../../machine/x86/evaluator.ts';
+import type { State } from '../../../machine/x86/state.ts';
+import { compileC } from '../../support/c-program.ts';
+import { itNeeds } from '../../support/tools.ts';
+import { FlatMemory } from './flat-memory.ts';
+import { hasOracle, ORACLE } from './native-oracle.ts';
+
+const FUNCTION = `
+#include <stdint.h>
+static uint32_t v[128];
+static char text[64];
+uint64_t f(uint64_t n) {
+  uint64_t h = 1469598103934665603u, r = 0;
+  for (int i = 0; i < 128; i++) { h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u + n; v[i] = h >> 13; }
+  for (int gap = 64; gap; gap /= 2)
+    for (int i = gap, j; i < 128; i++) {
+      uint32_t x = v[i];
+      for (j = i; j >= gap && v[j - gap] > x; j -= gap) v[j] = v[j - gap];
+      v[j] = x;
+    }
+  for (int i = 0; i < 128; i++) r = (r << 5 | r >> 59) ^ v[i] * (uint64_t)(i + 1);
+  r ^= (uint64_t)((unsigned __int128)r * h >> 64);
+  r += r / (n | 1) + (int64_t)r % (int64_t)(n + 3);
+  for (int i = 0; i < 64; i++) text[i] = r >> (i & 31);
+  for (int i = 0; i < 64; i++) r += text[i] * i;
+  return r;
+}`;
+const MAIN = `${FUNCTION}
+#include <stdio.h>
+int main(void) { for (int i = 0; i < 2; i++) printf("%lx\\n", f(i * 77 + 5)); }`;
+
+const START = 0x1000;
+const RETURN = 0x9000n;
+
+/** The function alone, linked to run at START. */
+const image = (level: string): Uint8Array => {
+  const directory = mkdtempSync(join(tmpdir(), 'hospes-x86-'));
+  const [source, output] = [join(directory, 'f.c'), join(directory, 'f.bin')];
+  const linker = [
+    `-Ttext=0x${START.toString(16)}`,
+    '--section-start=.rodata=0x3000',
+    '-Tbss=0x5000',
+    '-e,f',
+  ];
+  const flags = ['-ffreestanding', '-fno-pic', '-fno-stack-protector', '-nostdlib', '-static'];
+  const format = ['-fno-asynchronous-unwind-tables', '-Wl,--build-id=none,--oformat=binary'];
+  writeFileSync(source, FUNCTION);
+  try {
+    const all = [level, ...flags, ...format, `-Wl,${linker.join(',')}`, '-o', output, source];
+    const { status, stderr } = spawnSync('gcc', all, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    return readFileSync(output);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+};
+
+const call = (code: Uint8Array, argument: number): string => {
+  const memory = new FlatMemory(0x10000);
+  memory.bytes.set(code, START);
+  memory.view.setBigUint64(0xeff8, RETURN, true);
+  const state: State = {
+    gpr: new BigUint64Array(16),
+    vectors: Array.from({ length: 16 }, () => 0n),
+    rip: BigInt(START),
+    rflags: 0x202,
+    fsBase: 0n,
+    gsBase: 0n,
+    cpl: 3,
+  };
+  state.gpr[RSP] = 0xeff8n;
+  state.gpr[RDI] = BigInt(argument);
+  const evaluator = new Evaluator(state, memory);
+  while (state.rip !== RETURN) {
+    const outcome = evaluator.step();
+    if (outcome.kind !== 'done') throw new Error(`${outcome.kind} at ${state.rip.toString(16)}`);
+  }
+  return state.gpr[RAX]!.toString(16);
+};
+
+describe('a function in C: hash, sort, 128-bit product, division', () => {
+  for (const level of ['-O0', '-O2', '-O3'])
+    itNeeds(ORACLE, hasOracle, `returns what it returns natively, at ${level}`, () => {
+      const native = compileC(MAIN);
+      const expected = native.run().trim().split('\n');
+      native.dispose();
+      const code = image(level);
+      expect([5, 82].map((argument) => call(code, argument))).toEqual(expected);
+    });
+});

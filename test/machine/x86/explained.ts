@@ -1,0 +1,74 @@
+/**
+ * What is not compared, because processors differ there or this one has instructions that we lack. A case is explained by
+ * its bytes and registers, never by its result.
+ */
+
+import { RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { decode } from '../../../machine/x86/decoder.ts';
+import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
+
+const OPERAND_SIZE = 0x66;
+
+interface Opcode {
+  readonly map: number;
+  readonly opcode: number;
+  /** By 66, F2 or F3. */
+  readonly prefixed: boolean;
+  /** By 66. */
+  readonly narrowed: boolean;
+}
+
+const isPrefix = (byte: number): boolean =>
+  (byte & 0xf0) === 0x40 ||
+  (byte & 0xe7) === 0x26 ||
+  [0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte);
+
+const opcodeOf = (code: Uint8Array): Opcode => {
+  let at = 0;
+  while (at < code.length - 2 && isPrefix(code[at]!)) at++;
+  const prefixes = code.subarray(0, at);
+  const narrowed = prefixes.includes(OPERAND_SIZE);
+  const prefixed = narrowed || prefixes.includes(0xf2) || prefixes.includes(0xf3);
+  return code[at] === 0x0f
+    ? { map: 1, opcode: code[at + 1]!, prefixed, narrowed }
+    : { map: 0, opcode: code[at]!, prefixed, narrowed };
+};
+
+const readable = (address: bigint): boolean =>
+  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8 - GS_BASE);
+
+const writable = (address: bigint): boolean =>
+  address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
+
+export const explained = (test: Case): boolean => {
+  const { map, opcode, prefixed, narrowed } = opcodeOf(test.code);
+  // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
+  if (map === 1 && opcode === 0xae && prefixed) return true;
+  const op = decode(test.code);
+  // VMMCALL, MONITOR and others.
+  if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
+  // With F2 or F3: MOVDDUP, MOVSLDUP, MOVSHDUP, MOVNTSS, MOVQ2DQ and others.
+  const later = [0x12, 0x16, 0x2b, 0xd6].includes(opcode);
+  if (map === 1 && later && prefixed && typeof op === 'string') return true;
+  // AMD: LOCK MOV CR0 is MOV CR8.
+  if (map === 1 && (opcode === 0x20 || opcode === 0x22)) return test.code.includes(0xf0);
+  // UD0 and UD1: AMD raises #UD without fetching what follows.
+  const ud = map === 1 && (opcode === 0xb9 || opcode === 0xff);
+  if (ud && (op === 'long' || Number(test.get(RIP)) + 15 > CODE + PAGE)) return true;
+  // AMD takes 66 on near branches as a 16-bit operand size, also in their length; Intel ignores it.
+  const direct = map === 1 ? (opcode & 0xf0) === 0x80 : (opcode & 0xfe) === 0xe8;
+  if (direct && narrowed) return true;
+  if (typeof op === 'string') return false;
+  const { name, traits } = op.form.row;
+  if (traits.size === 'f64' && narrowed) return true;
+  // AMD pushes before it looks at the target.
+  if (name === 'call' && !writable(test.get(GPR + 8 * RSP) - 8n)) return true;
+  // AMD's source has 32 bits whatever the operand size.
+  if (name === 'movsxd' && op.width === 2) return true;
+  // With F3: TZCNT and LZCNT.
+  if ((name === 'bsf' || name === 'bsr') && op.repeat === 0xf3) return true;
+  // With F2 or F3 AMD takes the prefix for the condition.
+  if (name.startsWith('loop') && op.repeat !== 0) return true;
+  // Whose fault comes first when both operands have one.
+  return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
+};

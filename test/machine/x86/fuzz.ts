@@ -1,0 +1,41 @@
+/** `npm run fuzz:isa -- --seconds N [--seed S]`: fresh random cases against the processor, until the time is over. */
+import { parseArgs } from 'node:util';
+import { compareCases, newTally } from './compare.ts';
+import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
+
+const BATCH = 20_000;
+const SHOWN = 10;
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string' }, seed: { type: 'string' } },
+});
+if (!hasOracle) throw new Error(`fuzz:isa needs ${ORACLE}`);
+const end = Date.now() + Number(values.seconds ?? 60) * 1000;
+let seed = Number(values.seed ?? Date.now() % 1e9);
+console.log(`first seed ${seed}`);
+const oracle = nativeOracle();
+const tally = newTally();
+try {
+  while (Date.now() < end && tally.differences.length < 1000)
+    compareCases(oracle, seed++, BATCH, tally);
+} finally {
+  oracle.dispose();
+}
+for (const each of tally.differences.slice(0, SHOWN)) console.log(`\n${each}`);
+const classes = new Map<string, number>();
+for (const each of tally.differences) {
+  const lines = each.split('\n');
+  const key = `${lines[0]!.split(' ').slice(0, 2).join(' ')}: ${lines
+    .slice(2, -1)
+    .map((l) => l.trim().split(' ')[0])
+    .join(' ')}`;
+  classes.set(key, (classes.get(key) ?? 0) + 1);
+}
+for (const [key, n] of [...classes].sort((a, b) => b[1] - a[1]).slice(0, 60))
+  console.log(`${n} ${key}`);
+const { compared, faults, explained, skipped, differences, forms } = tally;
+console.log(
+  `\n${compared} cases, ${forms.size} forms, ${faults} faults; ${differences.length} unexplained differences; ` +
+    `not compared: ${explained} explained, ${skipped} outside the window`,
+);
+process.exitCode = differences.length > 0 ? 1 : 0;

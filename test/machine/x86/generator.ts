@@ -1,0 +1,199 @@
+/**
+ * Random cases from the rows' own encodings: any form, any prefixes, registers that make its address hit what is worth hitting.
+ * Rows that leave the engine are here only where a user may not execute them.
+ */
+
+import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { decode, type Operation } from '../../../machine/x86/decoder.ts';
+import type { MemoryOperand } from '../../../machine/x86/operands.ts';
+import type { Form } from '../../../machine/x86/row.ts';
+import { rows } from '../../../machine/x86/rows.ts';
+import {
+  type Case,
+  CODE,
+  CODE_BYTES,
+  DATA,
+  FLAGS,
+  GPR,
+  GS_BASE,
+  PAGE,
+  RIP,
+  WINDOW,
+} from './case.ts';
+import { Random } from './random.ts';
+
+export const forms: readonly Form[] = rows
+  .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
+  .flatMap((row) => row.forms);
+
+const EDGES = [
+  0n,
+  1n,
+  2n,
+  0x7fn,
+  0x80n,
+  0xffn,
+  0x7fffn,
+  0x8000n,
+  0xffffn,
+  0x7fffffffn,
+  0x80000000n,
+];
+const WIDE = [
+  0xffffffffn,
+  0x100000000n,
+  (1n << 63n) - 1n,
+  1n << 63n,
+  (1n << 64n) - 1n,
+  (1n << 47n) - 1n,
+  1n << 47n,
+];
+/** What Linux lets a signal return set: IF and bit 1 stay. */
+const BASE_FLAGS = 0x302;
+const SETTABLE = 0xcd5;
+const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
+
+export class Generator {
+  readonly #random: Random;
+  readonly #bytes = new Uint8Array(16);
+  #length = 0;
+
+  constructor(seed: number) {
+    this.#random = new Random(seed);
+  }
+
+  /** Fills `test`; `form` is drawn if not given. */
+  fill(test: Case, form: Form = this.#random.pick(forms)): void {
+    const r = this.#random;
+    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.u32(), true);
+    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
+    for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
+    if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
+    if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+    test.set(FLAGS, BigInt(BASE_FLAGS | (r.u32() & SETTABLE)));
+    this.#encode(form);
+    const long = this.#length > 15;
+    const atEnd = !long && r.chance(8);
+    const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
+    test.set(RIP, BigInt(rip));
+    const op = decode(this.#bytes.subarray(0, 15));
+    if (typeof op !== 'string') this.#aim(test, op, rip);
+    test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
+  }
+
+  #value(): bigint {
+    const r = this.#random;
+    switch (r.below(6)) {
+      case 0:
+        return r.pick(EDGES);
+      case 1:
+        return r.pick(WIDE);
+      case 2:
+        return BigInt(r.below(80));
+      case 3:
+        return this.#pointer();
+      case 4:
+        return BigInt.asUintN(64, -BigInt(r.below(200)));
+      default:
+        return r.u64();
+    }
+  }
+
+  /** Mostly into the window; its ends, the page after it, nothing, and nowhere. */
+  #pointer(): bigint {
+    const r = this.#random;
+    const at = r.below(100);
+    if (at < 60) return BigInt(DATA + PAGE - 8 - r.below(176));
+    if (at < 70) return BigInt(DATA + r.below(56));
+    if (at < 80) return BigInt(DATA + PAGE - r.below(17));
+    if (at < 86) return BigInt(DATA + PAGE + r.below(PAGE));
+    if (at < 90) return BigInt(DATA + 2 * PAGE - r.below(17));
+    if (at < 93) return BigInt(DATA - r.below(17));
+    if (at < 95) return BigInt(CODE + r.below(PAGE));
+    return r.pick([0x10n, 0x7ffffffffff9n, 0x800000000000n, 0xfffe000000000000n, 0x123456789n]);
+  }
+
+  #put(byte: number): void {
+    if (this.#length < 16) this.#bytes[this.#length++] = byte;
+  }
+
+  #encode(form: Form): void {
+    const r = this.#random;
+    this.#length = 0;
+    for (let i = 0; i < 16; i++) this.#bytes[i] = r.u32();
+    const { traits } = form.row;
+    const extra: number[] = [];
+    if (r.chance(20)) extra.push(0x66);
+    if (r.chance(8)) extra.push(0x67);
+    if (r.chance(8)) extra.push(r.pick(NUISANCE));
+    if (r.chance(traits.rep ? 60 : 5)) extra.push(r.pick([0xf2, 0xf3]));
+    if (r.chance(traits.lock ? 20 : 3)) extra.push(0xf0);
+    if (r.chance(2)) extra.push(0x40 + r.below(16));
+    if (r.chance(1)) for (let i = r.below(12); i > 0; i--) extra.push(r.pick(NUISANCE));
+    for (let i = extra.length - 1; i > 0; i--) {
+      const j = r.below(i + 1);
+      [extra[i], extra[j]] = [extra[j]!, extra[i]!];
+    }
+    for (const byte of extra) this.#put(byte);
+    if (form.prefix > 0) this.#put(form.prefix);
+    const wide = traits.rexW === true && r.chance(90);
+    if (wide || r.chance(55)) this.#put(0x40 + (r.below(16) | (wide ? 8 : 0)));
+    if (form.map > 0) this.#put(0x0f);
+    if (form.map > 1) this.#put(form.map === 2 ? 0x38 : 0x3a);
+    this.#put(form.opcode + r.below(form.span));
+    if (!form.modrm) return;
+    const modrm = this.#modrm(form);
+    this.#put(modrm);
+    const sib = modrm < 0xc0 && (modrm & 7) === 4;
+    if (sib && r.chance(30)) this.#put((r.u32() & 0xf8) | RSP);
+  }
+
+  /** What follows it is random already. */
+  #modrm(form: Form): number {
+    const r = this.#random;
+    if (form.exact >= 0) return form.exact;
+    const kinds = form.operands.map(({ kind }) => kind);
+    let mod = r.chance(40) ? 3 : r.below(3);
+    if (kinds.includes('M') && r.chance(95)) mod = r.below(3);
+    if (kinds.includes('R') || kinds.includes('U')) mod = 3;
+    const reg = form.digit >= 0 ? form.digit : r.below(8);
+    return (mod << 6) | (reg << 3) | r.below(8);
+  }
+
+  /** Sets the base register, or the displacement, so that the operand lies at a pointer. */
+  #aim(test: Case, op: Operation, rip: number): void {
+    const r = this.#random;
+    if (op.form.row.traits.rep) {
+      test.set(GPR + 8 * RSI, this.#pointer());
+      test.set(GPR + 8 * RDI, this.#pointer());
+      if (r.chance(80)) test.set(GPR + 8 * RCX, BigInt(r.below(4)));
+    }
+    const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
+    if (memory === undefined || r.chance(5)) return;
+    let pointer = this.#pointer();
+    if (memory.aligned && r.chance(85)) pointer &= ~15n;
+    const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
+    const { base, index, scale } = memory;
+    if (base < 0 || base === 16) {
+      this.#patch(memory.displacement, base < 0 ? target : target - BigInt(rip + op.length));
+    } else {
+      const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
+      test.set(GPR + 8 * base, BigInt.asUintN(64, target - indexed - memory.displacement));
+    }
+  }
+
+  /** Replaces the 4 or 8 bytes of a displacement where they stand. */
+  #patch(old: bigint, wanted: bigint): void {
+    const view = new DataView(this.#bytes.buffer);
+    for (let at = 1; at + 4 <= 16; at++) {
+      if (at + 8 <= 16 && view.getBigInt64(at, true) === old) {
+        view.setBigInt64(at, BigInt.asIntN(64, wanted), true);
+        return;
+      }
+      if (BigInt(view.getInt32(at, true)) === old) {
+        view.setInt32(at, Number(BigInt.asIntN(32, wanted)), true);
+        return;
+      }
+    }
+  }
+}
