@@ -9,10 +9,10 @@ import { type BlkConformance, runBlkConformance } from '../../cli/conformance-bl
 import { BLK_RULES, type BlkRule } from '../../drivers/conformance/blk-rules.ts';
 import { defineKernel } from '../../drivers/index.ts';
 import type { Verdict } from '../../protocol/conformance/verdict.ts';
-import { BACK_MUTANTS } from './back-mutants.ts';
-import { FRONT_MUTANTS } from './front-mutants.ts';
-import { backOf, SmallBack } from './small-back.ts';
-import { frontOf, SmallFront } from './small-front.ts';
+import { BACK_MUTANTS } from './mutants/back-mutants.ts';
+import { FRONT_MUTANTS } from './mutants/front-mutants.ts';
+import { backOf, SmallBack } from './mutants/small-back.ts';
+import { frontOf, SmallFront } from './mutants/small-front.ts';
 
 const FULL = process.env['CONFORMANCE_FULL'] === '1';
 const ROLES = ['back', 'front'] as const;

@@ -26,6 +26,15 @@ export class Choices {
     return this.below(n) === 0;
   }
 
+  /** True in `percent` of all cases. */
+  chance(percent: number): boolean {
+    return this.below(100) < percent;
+  }
+
+  u64(): bigint {
+    return (BigInt(this.bits()) << 32n) | BigInt(this.bits());
+  }
+
   pick<T>(from: readonly T[]): T {
     return from[this.below(from.length)]!;
   }

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
 import { rows } from '../../../machine/x86/rows.ts';
+import { Choices } from '../../properties/choices.ts';
 import { bytes } from './bytes.ts';
-import { Random } from './random.ts';
 
 const text = (code: string): string => disassembleBytes(bytes(code));
 
@@ -97,11 +97,11 @@ describe('the decoder', () => {
   });
 
   it('answers for any bytes, and never reads past 15', () => {
-    const random = new Random(4);
+    const random = new Choices(4);
     const code = new Uint8Array(15);
     let found = 0;
     for (let i = 0; i < 10_000; i++) {
-      for (let j = 0; j < 15; j++) code[j] = random.u32();
+      for (let j = 0; j < 15; j++) code[j] = random.bits();
       const op = decode(code.subarray(0, random.below(16)));
       if (typeof op === 'string') continue;
       found++;

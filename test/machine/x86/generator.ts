@@ -8,6 +8,7 @@ import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand } from '../../../machine/x86/operands.ts';
 import type { Form } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
+import { Choices } from '../../properties/choices.ts';
 import {
   type Case,
   CODE,
@@ -20,7 +21,6 @@ import {
   RIP,
   WINDOW,
 } from './case.ts';
-import { Random } from './random.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
@@ -54,23 +54,23 @@ const SETTABLE = 0xcd5;
 const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
 
 export class Generator {
-  readonly #random: Random;
+  readonly #random: Choices;
   readonly #bytes = new Uint8Array(16);
   #length = 0;
 
   constructor(seed: number) {
-    this.#random = new Random(seed);
+    this.#random = new Choices(seed);
   }
 
   /** Fills `test`; `form` is drawn if not given. */
   fill(test: Case, form: Form = this.#random.pick(forms)): void {
     const r = this.#random;
-    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.u32(), true);
+    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.bits(), true);
     for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
-    test.set(FLAGS, BigInt(BASE_FLAGS | (r.u32() & SETTABLE)));
+    test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
@@ -120,7 +120,7 @@ export class Generator {
   #encode(form: Form): void {
     const r = this.#random;
     this.#length = 0;
-    for (let i = 0; i < 16; i++) this.#bytes[i] = r.u32();
+    for (let i = 0; i < 16; i++) this.#bytes[i] = r.bits();
     const { traits } = form.row;
     const extra: number[] = [];
     if (r.chance(20)) extra.push(0x66);
@@ -145,7 +145,7 @@ export class Generator {
     const modrm = this.#modrm(form);
     this.#put(modrm);
     const sib = modrm < 0xc0 && (modrm & 7) === 4;
-    if (sib && r.chance(30)) this.#put((r.u32() & 0xf8) | RSP);
+    if (sib && r.chance(30)) this.#put((r.bits() & 0xf8) | RSP);
   }
 
   /** What follows it is random already. */

@@ -1,14 +1,14 @@
 /** For each rule a back end that breaks it, and as far as it can no other. */
 
-import { numberOf } from '../../drivers/blk-ring.ts';
-import type { BlkRule } from '../../drivers/conformance/blk-rules.ts';
-import type { BlockBackMaker } from '../../drivers/served-domain.ts';
-import type { Worker } from '../../drivers/worker.ts';
-import type { XenbusNodes, XenbusPeer } from '../../drivers/xenbus.ts';
-import type { GrantArea, Kernel, Xenstore } from '../../guest-kernel/index.ts';
-import { BLKIF_RING } from '../../protocol/blkif.ts';
-import { BackRing, type RingMemory } from '../../protocol/ring.ts';
-import { Gref } from '../../protocol/units.ts';
+import { numberOf } from '../../../drivers/blk-ring.ts';
+import type { BlkRule } from '../../../drivers/conformance/blk-rules.ts';
+import type { BlockBackMaker } from '../../../drivers/served-domain.ts';
+import type { Worker } from '../../../drivers/worker.ts';
+import type { XenbusNodes, XenbusPeer } from '../../../drivers/xenbus.ts';
+import type { GrantArea, Kernel, Xenstore } from '../../../guest-kernel/index.ts';
+import { BLKIF_RING } from '../../../protocol/blkif.ts';
+import { BackRing, type RingMemory } from '../../../protocol/ring.ts';
+import { Gref } from '../../../protocol/units.ts';
 import { backOf, type Link, type Request, SmallBack, spoiled } from './small-back.ts';
 
 /** Publishes part of what belongs to a state a little later. */

@@ -1,17 +1,17 @@
 /** A small block front end of many steps, each of which a test can replace by a wrong one. */
-import { ringNodes, ringOrder } from '../../drivers/blk-ring.ts';
-import { type FrontMaker, subjectGuest } from '../../drivers/conformance/subject.ts';
-import { checkRange, checkWrite, type Disk, DiskError } from '../../drivers/disk.ts';
-import type { RingKernel } from '../../drivers/ring-kernel.ts';
-import { Worker } from '../../drivers/worker.ts';
+import { ringNodes, ringOrder } from '../../../drivers/blk-ring.ts';
+import { type FrontMaker, subjectGuest } from '../../../drivers/conformance/subject.ts';
+import { checkRange, checkWrite, type Disk, DiskError } from '../../../drivers/disk.ts';
+import type { RingKernel } from '../../../drivers/ring-kernel.ts';
+import { Worker } from '../../../drivers/worker.ts';
 import {
   Xenbus,
   type XenbusDriver,
   type XenbusNodes,
   type XenbusPeer,
-} from '../../drivers/xenbus.ts';
-import type { Xenstore } from '../../guest-kernel/index.ts';
-import type { Guest } from '../../machine/cpu.ts';
+} from '../../../drivers/xenbus.ts';
+import type { Xenstore } from '../../../guest-kernel/index.ts';
+import type { Guest } from '../../../machine/cpu.ts';
 import {
   BLKIF_REQUEST_WORDS,
   BLKIF_RESPONSE_WORDS,
@@ -20,9 +20,9 @@ import {
   blkifRequestFields,
   blkifResponseStatus,
   setBlkifRequestWords,
-} from '../../protocol/blkif.ts';
-import { FrontRing, initSharedRing, type RingMemory } from '../../protocol/ring.ts';
-import type { Domid, Gref, Port } from '../../protocol/units.ts';
+} from '../../../protocol/blkif.ts';
+import { FrontRing, initSharedRing, type RingMemory } from '../../../protocol/ring.ts';
+import type { Domid, Gref, Port } from '../../../protocol/units.ts';
 
 export type Request = BlkifRequestFields;
 type Kernel = Parameters<FrontMaker>[0]['kernel'];

@@ -1,17 +1,17 @@
 /** A small block back end of many steps, each of which a test can replace by a wrong one. */
-import type { ServedDisk } from '../../drivers/blk-back.ts';
-import { numberOf, publishedRing, ringOffer } from '../../drivers/blk-ring.ts';
-import { DiskError, type Piece } from '../../drivers/disk.ts';
-import { giveWay, type RingKernel } from '../../drivers/ring-kernel.ts';
-import type { BlockBackMaker } from '../../drivers/served-domain.ts';
-import { Worker } from '../../drivers/worker.ts';
+import type { ServedDisk } from '../../../drivers/blk-back.ts';
+import { numberOf, publishedRing, ringOffer } from '../../../drivers/blk-ring.ts';
+import { DiskError, type Piece } from '../../../drivers/disk.ts';
+import { giveWay, type RingKernel } from '../../../drivers/ring-kernel.ts';
+import type { BlockBackMaker } from '../../../drivers/served-domain.ts';
+import { Worker } from '../../../drivers/worker.ts';
 import {
   Xenbus,
   type XenbusDriver,
   type XenbusNodes,
   type XenbusPeer,
-} from '../../drivers/xenbus.ts';
-import type { CopySegment, GrantArea, Kernel, Xenstore } from '../../guest-kernel/index.ts';
+} from '../../../drivers/xenbus.ts';
+import type { CopySegment, GrantArea, Kernel, Xenstore } from '../../../guest-kernel/index.ts';
 import {
   BLKIF_REQUEST_WORDS,
   BLKIF_RESPONSE_WORDS,
@@ -20,9 +20,9 @@ import {
   blkifRequestFields,
   getBlkifRequestWords,
   setBlkifResponseWords,
-} from '../../protocol/blkif.ts';
-import { BackRing, type RingMemory } from '../../protocol/ring.ts';
-import { Gref, Port } from '../../protocol/units.ts';
+} from '../../../protocol/blkif.ts';
+import { BackRing, type RingMemory } from '../../../protocol/ring.ts';
+import { Gref, Port } from '../../../protocol/units.ts';
 
 export type Request = BlkifRequestFields;
 type Test = (request: Request) => boolean;

@@ -1,13 +1,13 @@
 /** For each rule a front end that breaks it, and as far as it can no other. */
-import { ringNodes } from '../../drivers/blk-ring.ts';
-import type { BlkRule } from '../../drivers/conformance/blk-rules.ts';
-import type { Worker } from '../../drivers/worker.ts';
-import type { XenbusNodes, XenbusPeer } from '../../drivers/xenbus.ts';
-import type { Xenstore } from '../../guest-kernel/index.ts';
-import type { Guest } from '../../machine/cpu.ts';
-import { BLKIF_RING, blkifResponseStatus } from '../../protocol/blkif.ts';
-import { FrontRing, type RingMemory } from '../../protocol/ring.ts';
-import type { Gref, Port } from '../../protocol/units.ts';
+import { ringNodes } from '../../../drivers/blk-ring.ts';
+import type { BlkRule } from '../../../drivers/conformance/blk-rules.ts';
+import type { Worker } from '../../../drivers/worker.ts';
+import type { XenbusNodes, XenbusPeer } from '../../../drivers/xenbus.ts';
+import type { Xenstore } from '../../../guest-kernel/index.ts';
+import type { Guest } from '../../../machine/cpu.ts';
+import { BLKIF_RING, blkifResponseStatus } from '../../../protocol/blkif.ts';
+import { FrontRing, type RingMemory } from '../../../protocol/ring.ts';
+import type { Gref, Port } from '../../../protocol/units.ts';
 import { spoiled } from './small-back.ts';
 import { frontOf, type Link, type Request, SmallFront, type Waiting } from './small-front.ts';
 
