@@ -9,7 +9,7 @@ import { Gref } from '../protocol/units.ts';
 import type { XenbusNodes, XenbusPeer } from './xenbus.ts';
 
 /** The longest ring that our back end takes, as a power of two of pages. */
-export const MAX_RING_ORDER = 2;
+const MAX_RING_ORDER = 2;
 
 /** A number that the other end wrote. @throws Error for anything else */
 export function numberOf(key: string, text: string | undefined): number {

@@ -65,7 +65,7 @@ const operandText = (o: Operand, sized: boolean, next: bigint | undefined): stri
 };
 
 /** The mnemonic: with its condition, or the one for its operand size. */
-export const mnemonic = (op: Operation): string => {
+const mnemonic = (op: Operation): string => {
   const { name } = op.form.row;
   const [first] = op.operands;
   if (first?.kind === 'condition') return name.replace(/cc$/, CONDITIONS[Number(first.value)]!);

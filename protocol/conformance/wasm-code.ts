@@ -19,7 +19,7 @@ import {
 } from './wasm-opcodes.ts';
 
 /** The functions that the rewritten module imports, in this order; its own come after them. */
-export const HOOKS = { access: 0, spent: 1, grow: 2 } as const;
+const HOOKS = { access: 0, spent: 1, grow: 2 } as const;
 export const HOOK_COUNT = 3;
 
 /** No result: the blocktype of what is put in. */

@@ -28,7 +28,7 @@ const MESSAGE_VERBS: readonly Verb[] = ['request', 'push', 'response', 'final_ch
 const BYTE_VERBS: readonly Verb[] = ['write', 'read'];
 
 /** More own memory than this is a mistake: an end of a ring needs a few KiB. */
-export const MOST_PAGES = 1024;
+const MOST_PAGES = 1024;
 const PAGE_BYTES = 65536;
 
 const TYPES: Readonly<Record<number, string>> = {

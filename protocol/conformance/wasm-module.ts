@@ -23,7 +23,7 @@ export const Section = {
 } as const;
 
 /** externtype: what an import or an export is. */
-export const EXTERN = ['function', 'table', 'memory', 'global', 'tag'] as const;
+const EXTERN = ['function', 'table', 'memory', 'global', 'tag'] as const;
 
 export interface FuncType {
   readonly params: readonly number[];

@@ -11,7 +11,7 @@ import { copyConstExpr, copyGlobal, Section, type WasmModule } from './wasm-modu
 import { I32, V128 } from './wasm-opcodes.ts';
 
 /** The import modules of the rewritten module: memory, and the hooks. */
-export const IMPORTS = {
+const IMPORTS = {
   memory: 'memory',
   access: 'access',
   spent: 'spent',
