@@ -1,0 +1,65 @@
+/** Enough of a Linux for static programs, one at a time, on a machine of its own. */
+import { constants, readFileSync } from 'node:fs';
+import { Machine } from '../../machine/machine.ts';
+import { DEFAULT_PRESET } from '../../machine/presets.ts';
+import { Engine } from '../../machine/x86/engine.ts';
+import { Files } from './files.ts';
+import { Frames } from './frames.ts';
+import { Stream } from './open-file.ts';
+import { Process } from './process.ts';
+
+export interface Command {
+  /** Of the executable, at the host. */
+  readonly program: string;
+  /** The first is the name that it goes by. */
+  readonly args: readonly string[];
+  /** Its working directory, and all that it may touch. */
+  readonly directory: string;
+  readonly input?: Uint8Array;
+}
+
+export interface Result {
+  readonly status: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+export interface Run extends Result {
+  /** What killed it, if it did not exit. */
+  readonly report: string;
+  readonly instructions: number;
+  readonly cycles: number;
+}
+
+/** What programs see as their environment, here and natively. */
+export const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC', PATH: '/bin' };
+
+const FRAMES = 32768;
+
+export class Linux {
+  readonly #machine = new Machine({ preset: DEFAULT_PRESET, frames: FRAMES, vcpus: 1, pcpus: 1 });
+  readonly #engine = new Engine(this.#machine);
+  readonly #frames = new Frames(this.#machine.memory);
+
+  /** `limit`: after so many cycles it is killed. */
+  run(command: Command, limit = Number.POSITIVE_INFINITY): Run {
+    const files = new Files(command.directory);
+    const [input, output, errors]: Uint8Array[][] = [[], [], []];
+    if (command.input?.length) input!.push(command.input);
+    files.add(new Stream(constants.O_RDONLY, input!));
+    files.add(new Stream(constants.O_WRONLY, output!));
+    files.add(new Stream(constants.O_WRONLY, errors!));
+    const process = new Process(this.#machine, this.#frames, files);
+    try {
+      process.load(readFileSync(command.program), command.args, ENVIRONMENT);
+      const ended = process.run(this.#engine, limit);
+      const { instructions, cycles } = process;
+      const [out, err] = [output!, errors!].map((chunks) =>
+        Buffer.concat(chunks).toString('latin1'),
+      );
+      return { ...ended, output: out!, errors: err!, instructions, cycles };
+    } finally {
+      process.release();
+    }
+  }
+}
