@@ -5,24 +5,9 @@ import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import { Engine } from '../../machine/x86/engine.ts';
 import { Files } from './files.ts';
 import { Frames } from './frames.ts';
+import { type Command, ENVIRONMENT, type Result } from './native.ts';
 import { Stream } from './open-file.ts';
 import { Process } from './process.ts';
-
-export interface Command {
-  /** Of the executable, at the host. */
-  readonly program: string;
-  /** The first is the name that it goes by. */
-  readonly args: readonly string[];
-  /** Its working directory, and all that it may touch. */
-  readonly directory: string;
-  readonly input?: Uint8Array;
-}
-
-export interface Result {
-  readonly status: number;
-  readonly output: string;
-  readonly errors: string;
-}
 
 export interface Run extends Result {
   /** What killed it, if it did not exit. */
@@ -30,9 +15,6 @@ export interface Run extends Result {
   readonly instructions: number;
   readonly cycles: number;
 }
-
-/** What programs see as their environment, here and natively. */
-export const ENVIRONMENT = { LC_ALL: 'C', TZ: 'UTC', PATH: '/bin' };
 
 const FRAMES = 32768;
 
