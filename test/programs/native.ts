@@ -19,7 +19,12 @@ export interface Result {
 }
 
 /** What programs see as their environment, on the engine, too. */
-export const ENVIRONMENT: Readonly<Record<string, string>> = { LC_ALL: 'C', TZ: 'UTC' };
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  LC_ALL: 'C',
+  TZ: 'UTC',
+  LINES: '24',
+  COLUMNS: '80',
+};
 
 /** `env`: besides. */
 export const runNative = (
