@@ -39,7 +39,8 @@ export const runNative = (
     encoding: 'latin1',
     maxBuffer: 64 << 20,
   });
-  if (ended.error) throw ended.error;
+  // Who does not read what it is given is no failure.
+  if (ended.error && !('code' in ended.error && ended.error.code === 'EPIPE')) throw ended.error;
   const status = ended.signal === null ? ended.status! : 128 + constants.signals[ended.signal];
   return { status, output: ended.stdout, errors: ended.stderr };
 };
