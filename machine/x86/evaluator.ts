@@ -5,12 +5,12 @@
  * @source SDM vol. 3, chapter 6
  */
 
-import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
+import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD, VECTOR_XM } from '../exit.ts';
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
 import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
-import { BigVectors } from './eval-vectors.ts';
+import { BigFloats } from './eval-floats.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import {
   BASE_RIP,
@@ -24,9 +24,11 @@ import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from 
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
+/** Bits of MXCSR that exist. */
+const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
-export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
+export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
@@ -159,6 +161,25 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.#write(this.#checked(address, w, true), w, value);
   }
 
+  pushFrames(w: Width, level: Operand): bigint {
+    const [sp, bp] = [this.get(RSP), this.get(RBP)];
+    const frame = BigInt.asUintN(64, sp - BigInt(w));
+    const outer = Number(this.read(level)) & 31;
+    const below = (base: bigint, i: number): bigint =>
+      this.#checked(BigInt.asUintN(64, base - BigInt(w * i)), w, true);
+    for (let i = 0; i <= outer; i++) {
+      if (i > 0 && i < outer) this.#read(below(bp, i), w, false);
+      this.#read(below(frame, i), w, true);
+    }
+    // nothing faults any more; a frame pointer may be one just pushed
+    for (let i = 0; i <= outer; i++) {
+      const copied = i > 0 && i < outer ? this.memory.read(below(bp, i), w, false) : frame;
+      this.memory.write(below(frame, i), w, truncate(w, i === 0 ? bp : copied));
+    }
+    this.#effects = true;
+    return frame;
+  }
+
   flags(
     kind: FlagKind,
     w: Width,
@@ -250,6 +271,21 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   raise(vector: number, trap?: 'trap'): void {
     if (trap) this.state.rip = this.#next;
     this.#fault(new Fault(vector));
+  }
+
+  loadMxcsr(value: bigint): void {
+    if ((value & ~MXCSR) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    this.#effects = true;
+    this.state.mxcsr = Number(value);
+  }
+
+  protected floatExceptions(flags: number): void {
+    const { state } = this;
+    const unmasked = flags & ~(state.mxcsr >> 7);
+    if (unmasked !== 0) this.#mayFault();
+    state.mxcsr |= flags;
+    if (unmasked !== 0) throw new Fault(VECTOR_XM);
+    if (flags !== 0) this.#effects = true;
   }
 
   #writeRegister(o: RegisterOperand, value: bigint): void {

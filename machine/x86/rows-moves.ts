@@ -68,6 +68,12 @@ export const moves = [
     b.set(RSP, b.add(8, frame, b.imm(w)));
     b.write(bp, value);
   }),
+  row('enter', 'C8 Iw,Ib:rBP', { size: 'd64' }, (b, w, size, level, bp) => {
+    const frame = b.pushFrames(w, level);
+    const inner = b.mul(8, b.and(1, b.read(level), b.imm(31)), b.imm(w));
+    b.set(RSP, b.sub(8, b.sub(8, frame, inner), b.read(size)));
+    b.write(bp, frame);
+  }),
   row('pushf', '9C', { size: 'd64' }, (b, w) => push(b, w, b.flagBits())),
   row('popf', '9D', { size: 'd64' }, (b, w) => {
     const [value, sp] = pop(b, w);

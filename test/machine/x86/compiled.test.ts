@@ -69,6 +69,7 @@ const call = (code: Uint8Array, argument: number): string => {
   const state: State = {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
+    mxcsr: 0x1f80,
     rip: BigInt(START),
     rflags: 0x202,
     fsBase: 0n,

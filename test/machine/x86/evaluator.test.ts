@@ -16,6 +16,7 @@ const machine = (code: string, cpl = 3) => {
   const state: State = {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
+    mxcsr: 0x1f80,
     rip: CODE,
     rflags: 0x202,
     fsBase: 0n,

@@ -6,25 +6,35 @@
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand } from '../../../machine/x86/operands.ts';
-import type { Form } from '../../../machine/x86/row.ts';
+import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
+import { conversions, floats } from '../../../machine/x86/rows-floats.ts';
 import { Choices } from '../../properties/choices.ts';
 import {
   type Case,
   CODE,
   CODE_BYTES,
   DATA,
+  FCW,
   FLAGS,
   GPR,
   GS_BASE,
   PAGE,
   RIP,
+  VECTORS,
   WINDOW,
+  WINDOW_HIGH,
+  WINDOW_LOW,
 } from './case.ts';
+import { anyFloat, anyMxcsr } from './float-values.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
   .flatMap((row) => row.forms);
+
+/** Rows whose operands are numbers. */
+const numeric = new Set<Row>([...floats, ...conversions]);
+const DEFAULT_FCW = 0x37f;
 
 const EDGES = [
   0n,
@@ -65,8 +75,16 @@ export class Generator {
   /** Fills `test`; `form` is drawn if not given. */
   fill(test: Case, form: Form = this.#random.pick(forms)): void {
     const r = this.#random;
-    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.bits(), true);
-    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
+    for (let i = 0; i < 256; i += 4) {
+      test.view.setUint32(WINDOW + i, r.bits(), true);
+      test.view.setUint32(VECTORS + i, r.bits(), true);
+    }
+    for (let i = 0; i < 8; i++) {
+      test.set(WINDOW + 8 * r.below(32), this.#value());
+      test.set(VECTORS + 8 * r.below(32), this.#value());
+    }
+    test.view.setUint16(FCW, DEFAULT_FCW, true);
+    test.mxcsr = anyMxcsr(r);
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
@@ -77,7 +95,10 @@ export class Generator {
     const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
     test.set(RIP, BigInt(rip));
     const op = decode(this.#bytes.subarray(0, 15));
-    if (typeof op !== 'string') this.#aim(test, op, rip);
+    if (typeof op !== 'string') {
+      const pointer = this.#aim(test, op, rip);
+      if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
+    }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
   }
 
@@ -160,8 +181,29 @@ export class Generator {
     return (mod << 6) | (reg << 3) | r.below(8);
   }
 
-  /** Sets the base register, or the displacement, so that the operand lies at a pointer. */
-  #aim(test: Case, op: Operation, rip: number): void {
+  /** Makes numbers of the operands that are vectors, or at `pointer`. */
+  #numbers(test: Case, op: Operation, pointer: bigint): void {
+    const r = this.#random;
+    const w = r.chance(90) === /s[ds]|d[ds]|pd/.test(op.form.row.name) ? 8 : 4;
+    for (const each of op.operands) {
+      if (each.kind !== 'vector') continue;
+      for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
+    }
+    const low = Number(pointer) - DATA;
+    const at = low < WINDOW_LOW ? low : low - (PAGE - WINDOW_HIGH) + WINDOW_LOW;
+    const end = WINDOW_LOW + WINDOW_HIGH;
+    for (let i = 0; i < 16; i += w)
+      if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
+  }
+
+  #number(test: Case, at: number, w: 4 | 8): void {
+    const bits = anyFloat(this.#random, w);
+    if (w === 8) test.set(at, bits);
+    else test.view.setUint32(at, Number(bits), true);
+  }
+
+  /** Sets the base register, or the displacement, so that the operand lies at a pointer: the result, or 0. */
+  #aim(test: Case, op: Operation, rip: number): bigint {
     const r = this.#random;
     if (op.form.row.traits.rep) {
       test.set(GPR + 8 * RSI, this.#pointer());
@@ -169,7 +211,7 @@ export class Generator {
       if (r.chance(80)) test.set(GPR + 8 * RCX, BigInt(r.below(4)));
     }
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
-    if (memory === undefined || r.chance(5)) return;
+    if (memory === undefined || r.chance(5)) return 0n;
     let pointer = this.#pointer();
     if (memory.aligned && r.chance(85)) pointer &= ~15n;
     const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
@@ -180,6 +222,7 @@ export class Generator {
       const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
       test.set(GPR + 8 * base, BigInt.asUintN(64, target - indexed - memory.displacement));
     }
+    return pointer;
   }
 
   /** Replaces the 4 or 8 bytes of a displacement where they stand. */
