@@ -167,8 +167,8 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, 
   /** The stack: relative to SS. */
   load(w: Width, address: V): V;
   store(w: Width, address: V, value: V): void;
-  /** Memory as ENTER leaves it, with so many outer frames; @returns the frame pointer. */
-  pushFrames(w: Width, level: O): V;
+  /** Memory as ENTER leaves it, with frame pointers of `level` frames and `size` bytes; @returns frame and stack pointer. */
+  pushFrames(w: Width, level: O, size: V): readonly [V, V];
 
   /** The status flags of `result = x kind y`. */
   flags(kind: FlagKind, w: Width, result: V, x: V, y: V, options?: FlagOptions<V>): void;

@@ -161,7 +161,7 @@ export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
     this.#write(this.#checked(address, w, true), w, value);
   }
 
-  pushFrames(w: Width, level: Operand): bigint {
+  pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
     const [sp, bp] = [this.get(RSP), this.get(RBP)];
     const frame = BigInt.asUintN(64, sp - BigInt(w));
     const outer = Number(this.read(level)) & 31;
@@ -171,13 +171,15 @@ export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
       if (i > 0 && i < outer) this.#read(below(bp, i), w, false);
       this.#read(below(frame, i), w, true);
     }
+    const top = BigInt.asUintN(64, frame - BigInt(w * outer) - size);
+    this.#read(this.#checked(top, w, true), w, true);
     // nothing faults any more; a frame pointer may be one just pushed
     for (let i = 0; i <= outer; i++) {
       const copied = i > 0 && i < outer ? this.memory.read(below(bp, i), w, false) : frame;
       this.memory.write(below(frame, i), w, truncate(w, i === 0 ? bp : copied));
     }
     this.#effects = true;
-    return frame;
+    return [frame, top];
   }
 
   flags(

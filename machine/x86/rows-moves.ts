@@ -69,9 +69,8 @@ export const moves = [
     b.write(bp, value);
   }),
   row('enter', 'C8 Iw,Ib:rBP', { size: 'd64' }, (b, w, size, level, bp) => {
-    const frame = b.pushFrames(w, level);
-    const inner = b.mul(8, b.and(1, b.read(level), b.imm(31)), b.imm(w));
-    b.set(RSP, b.sub(8, b.sub(8, frame, inner), b.read(size)));
+    const [frame, top] = b.pushFrames(w, level, b.read(size));
+    b.set(RSP, top);
     b.write(bp, frame);
   }),
   row('pushf', '9C', { size: 'd64' }, (b, w) => push(b, w, b.flagBits())),

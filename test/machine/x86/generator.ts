@@ -94,6 +94,7 @@ export class Generator {
     const atEnd = !long && r.chance(8);
     const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
     test.set(RIP, BigInt(rip));
+    if (form.row.name === 'enter' && r.chance(80)) this.#shrinkFrame();
     const op = decode(this.#bytes.subarray(0, 15));
     if (typeof op !== 'string') {
       const pointer = this.#aim(test, op, rip);
@@ -167,6 +168,14 @@ export class Generator {
     this.#put(modrm);
     const sib = modrm < 0xc0 && (modrm & 7) === 4;
     if (sib && r.chance(30)) this.#put((r.bits() & 0xf8) | RSP);
+  }
+
+  /** Few bytes and few outer frames, after the opcode, lest nearly every stack overflow. */
+  #shrinkFrame(): void {
+    const at = this.#length;
+    if (at > 12) return;
+    this.#bytes[at + 1] = 0;
+    this.#bytes[at + 2]! &= 0xe7;
   }
 
   /** What follows it is random already. */
