@@ -36,10 +36,12 @@ export const COMPLETED = 1;
 export class Case {
   readonly view: DataView;
   readonly bytes: Uint8Array;
+  readonly gpr: BigUint64Array;
 
   constructor(buffer: ArrayBuffer, index: number) {
     this.view = new DataView(buffer, index * CASE_BYTES, CASE_BYTES);
     this.bytes = new Uint8Array(buffer, index * CASE_BYTES, CASE_BYTES);
+    this.gpr = new BigUint64Array(buffer, index * CASE_BYTES + GPR, 16);
   }
 
   get(field: number): bigint {

@@ -1,7 +1,8 @@
 /** The evaluator and the processor on the same random cases, and where they disagree. */
-import { decode } from '../../../machine/x86/decoder.ts';
+import type { Operation } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { flagNames } from '../../../machine/x86/flags.ts';
+import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { CASE_BYTES, Case, COMPLETED, FLAGS, GPR, RIP, VECTOR } from './case.ts';
 import { explained } from './explained.ts';
 import { Generator } from './generator.ts';
@@ -54,24 +55,32 @@ export const compareCases = (
   const subject = new Subject();
   const cases = new ArrayBuffer(count * CASE_BYTES);
   const results = new ArrayBuffer(count * CASE_BYTES);
-  for (let i = 0; i < count; ) {
+  const operations: (Operation | Undecodable)[] = [];
+  while (operations.length < count) {
+    const i = operations.length;
     const test = new Case(cases, i);
-    generator.fill(test);
-    if (explained(test)) tally.explained++;
+    const op = generator.fill(test);
+    if (explained(test, op)) tally.explained++;
     else if (subject.run(test, new Case(results, i)) === undefined) tally.skipped++;
-    else i++;
+    else operations.push(op);
   }
   const given = cases.slice(0);
   oracle.run(cases);
-  for (let i = 0; i < count; i++)
-    judge(new Case(given, i), new Case(results, i), new Case(cases, i), tally);
+  operations.forEach((op, i) => {
+    judge(op, new Case(given, i), new Case(results, i), new Case(cases, i), tally);
+  });
 };
 
-const judge = (test: Case, ours: Case, native: Case, tally: Tally): void => {
+const judge = (
+  op: Operation | Undecodable,
+  test: Case,
+  ours: Case,
+  native: Case,
+  tally: Tally,
+): void => {
   tally.compared++;
   const completed = ours.get(VECTOR) === BigInt(COMPLETED);
   if (!completed) tally.faults++;
-  const op = decode(test.code);
   if (typeof op !== 'string' && (completed || op.form.row.traits.privilege)) {
     const key = `${op.form.row.name} ${op.form.text}`;
     tally.forms.set(key, (tally.forms.get(key) ?? 0) + 1);

@@ -4,7 +4,8 @@
  */
 
 import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
-import { decode, type Operation } from '../../../machine/x86/decoder.ts';
+import type { Operation } from '../../../machine/x86/decoder.ts';
+import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 
 const OPERAND_SIZE = 0x66;
@@ -50,11 +51,10 @@ const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
   return copies && writable(sp - frames - BigInt(size! & 0xffff)) && writable(sp - 8n);
 };
 
-export const explained = (test: Case): boolean => {
+export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   const { map, opcode, prefixed, narrowed } = opcodeOf(test.code);
   // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
   if (map === 1 && opcode === 0xae && prefixed) return true;
-  const op = decode(test.code);
   // VMMCALL, MONITOR and others.
   if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
   // With F2 or F3: MOVDDUP, MOVSLDUP, MOVSHDUP, MOVNTSS, MOVQ2DQ and others.

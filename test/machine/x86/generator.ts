@@ -5,7 +5,7 @@
 
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
-import type { MemoryOperand } from '../../../machine/x86/operands.ts';
+import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
 import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import { conversions, floats } from '../../../machine/x86/rows-floats.ts';
@@ -35,6 +35,7 @@ export const forms: readonly Form[] = rows
 /** Rows whose operands are numbers. */
 const numeric = new Set<Row>([...floats, ...conversions]);
 const DEFAULT_FCW = 0x37f;
+const NOISE = 1 << 16;
 
 const EDGES = [
   0n,
@@ -66,18 +67,21 @@ const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
 export class Generator {
   readonly #random: Choices;
   readonly #bytes = new Uint8Array(16);
+  /** To copy from: drawing every byte of a case anew would take most of the time. */
+  readonly #noise: Uint8Array;
   #length = 0;
 
   constructor(seed: number) {
     this.#random = new Choices(seed);
+    this.#noise = this.#random.bytes(NOISE);
   }
 
-  /** Fills `test`; `form` is drawn if not given. */
-  fill(test: Case, form: Form = this.#random.pick(forms)): void {
+  /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
+  fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
     const r = this.#random;
-    for (let i = 0; i < 256; i += 4) {
-      test.view.setUint32(WINDOW + i, r.bits(), true);
-      test.view.setUint32(VECTORS + i, r.bits(), true);
+    for (const at of [WINDOW, VECTORS]) {
+      const from = r.below(NOISE - 256);
+      test.bytes.set(this.#noise.subarray(from, from + 256), at);
     }
     for (let i = 0; i < 8; i++) {
       test.set(WINDOW + 8 * r.below(32), this.#value());
@@ -101,6 +105,7 @@ export class Generator {
       if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
     }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
+    return op;
   }
 
   #value(): bigint {

@@ -37,13 +37,14 @@ export class Subject {
     gsBase: BigInt(GS_BASE),
     cpl: 3,
   };
+  readonly #given: bigint[] = [];
   readonly #evaluator = new Evaluator(this.#state, this.#memory);
 
   /** Executes `test`; the result goes to `ours`. @returns undefined when the case cannot be compared. */
   run(test: Case, ours: Case): Outcome | undefined {
     const state = this.#state;
-    for (let i = 0; i < 16; i++) state.gpr[i] = test.get(GPR + 8 * i);
-    for (let i = 0; i < 16; i++) state.vectors[i] = test.vector(i);
+    state.gpr.set(test.gpr);
+    for (let i = 0; i < 16; i++) state.vectors[i] = this.#given[i] = test.vector(i);
     state.mxcsr = test.mxcsr;
     state.rip = test.get(RIP);
     state.rflags = Number(test.get(FLAGS));
@@ -70,8 +71,9 @@ export class Subject {
     // Linux claims that what lies beyond a user's addresses is present.
     const beyond = fault !== undefined && fault.address >= USER_END ? 1 : 0;
     ours.bytes.set(test.bytes);
-    for (let i = 0; i < 16; i++) ours.set(GPR + 8 * i, state.gpr[i]!);
-    for (let i = 0; i < 16; i++) ours.setVector(i, state.vectors[i]!);
+    ours.gpr.set(state.gpr);
+    for (let i = 0; i < 16; i++)
+      if (state.vectors[i] !== this.#given[i]) ours.setVector(i, state.vectors[i]!);
     ours.mxcsr = state.mxcsr;
     ours.set(RIP, state.rip);
     ours.set(FLAGS, BigInt(state.rflags));
