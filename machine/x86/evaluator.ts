@@ -28,6 +28,15 @@ const REPE = 0xf3;
 const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
+/** `old`, and where it lies in `bytes` bytes of `pushed` what they hold; it begins `at` bytes after them. */
+const overlay = (old: bigint, pushed: bigint, bytes: number, at: bigint): bigint => {
+  const length = BigInt(bytes);
+  if (at <= -length || at >= length) return old;
+  const move = (x: bigint): bigint => (at >= 0n ? x >> (8n * at) : x << (-8n * at));
+  const covered = move((1n << (8n * length)) - 1n);
+  return (old & ~covered) | move(pushed);
+};
+
 export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
@@ -163,21 +172,24 @@ export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
 
   pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
     const [sp, bp] = [this.get(RSP), this.get(RBP)];
-    const frame = BigInt.asUintN(64, sp - BigInt(w));
+    const below = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base - BigInt(bytes));
+    const frame = below(sp, w);
     const outer = Number(this.read(level)) & 31;
-    const below = (base: bigint, i: number): bigint =>
-      this.#checked(BigInt.asUintN(64, base - BigInt(w * i)), w, true);
-    for (let i = 0; i <= outer; i++) {
-      if (i > 0 && i < outer) this.#read(below(bp, i), w, false);
-      this.#read(below(frame, i), w, true);
+    let pushed = truncate(w, bp);
+    for (let i = 1; i <= outer; i++) {
+      const copied = (): bigint => {
+        const address = below(bp, w * i);
+        const old = this.#read(this.#checked(address, w, true), w, false);
+        return truncate(w, overlay(old, pushed, w * i, address - below(sp, w * i)));
+      };
+      pushed = (pushed << BigInt(8 * w)) | (i < outer ? copied() : truncate(w, frame));
     }
-    const top = BigInt.asUintN(64, frame - BigInt(w * outer) - size);
+    const bytes = w * (outer + 1);
+    const top = below(below(sp, bytes), Number(size));
     this.#read(this.#checked(top, w, true), w, true);
-    // nothing faults any more; a frame pointer may be one just pushed
-    for (let i = 0; i <= outer; i++) {
-      const copied = i > 0 && i < outer ? this.memory.read(below(bp, i), w, false) : frame;
-      this.memory.write(below(frame, i), w, truncate(w, i === 0 ? bp : copied));
-    }
+    const lowest = this.#checked(below(sp, bytes), bytes, true);
+    this.#read(lowest, bytes, true);
+    this.memory.write(lowest, bytes, pushed);
     this.#effects = true;
     return [frame, top];
   }

@@ -8,7 +8,7 @@ import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
 import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
-import { conversions, floats } from '../../../machine/x86/rows-floats.ts';
+import { conversions, floatControl, floats } from '../../../machine/x86/rows-floats.ts';
 import { Choices } from '../../properties/choices.ts';
 import {
   type Case,
@@ -33,7 +33,7 @@ export const forms: readonly Form[] = rows
   .flatMap((row) => row.forms);
 
 /** Rows whose operands are numbers. */
-const numeric = new Set<Row>([...floats, ...conversions]);
+const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
 const DEFAULT_FCW = 0x37f;
 const NOISE = 1 << 16;
 
@@ -78,6 +78,11 @@ export class Generator {
 
   /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
   fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
+    this.#state(test);
+    return this.instruct(test, form);
+  }
+
+  #state(test: Case): void {
     const r = this.#random;
     for (const at of [WINDOW, VECTORS]) {
       const from = r.below(NOISE - 256);
@@ -88,11 +93,16 @@ export class Generator {
       test.set(VECTORS + 8 * r.below(32), this.#value());
     }
     test.view.setUint16(FCW, DEFAULT_FCW, true);
-    test.mxcsr = anyMxcsr(r);
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+  }
+
+  /** Puts an instruction into a filled case, and what it works on. */
+  instruct(test: Case, form: Form): Operation | Undecodable {
+    const r = this.#random;
     test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
+    test.mxcsr = anyMxcsr(r);
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
@@ -198,7 +208,9 @@ export class Generator {
   /** Makes numbers of the operands that are vectors, or at `pointer`. */
   #numbers(test: Case, op: Operation, pointer: bigint): void {
     const r = this.#random;
-    const w = r.chance(90) === /s[ds]|d[ds]|pd/.test(op.form.row.name) ? 8 : 4;
+    const { name } = op.form.row;
+    const double = (name.startsWith('cvt') ? /^cvtt?[sp]d/ : /[sp]d$/).test(name);
+    const w = r.chance(95) === double ? 8 : 4;
     for (const each of op.operands) {
       if (each.kind !== 'vector') continue;
       for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
@@ -206,8 +218,11 @@ export class Generator {
     const low = Number(pointer) - DATA;
     const at = low < WINDOW_LOW ? low : low - (PAGE - WINDOW_HIGH) + WINDOW_LOW;
     const end = WINDOW_LOW + WINDOW_HIGH;
-    for (let i = 0; i < 16; i += w)
-      if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
+    if (name === 'ldmxcsr' && at >= 0 && at + 4 <= end)
+      test.view.setUint32(WINDOW + at, anyMxcsr(r), true);
+    else
+      for (let i = 0; i < 16; i += w)
+        if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
   }
 
   #number(test: Case, at: number, w: 4 | 8): void {
