@@ -52,5 +52,5 @@ export const contents: Contents = {
   'packed.zip': base64(ZIP),
   'keystrokes.txt': ':%s/fox/cat/g\r3GddpAappended\u001b5Ginserted line\u001bo\u001b:wq\r',
   'edit.ed': '2d\n1,$s/fox/cat/g\n3i\ninserted by ed\n.\n1,5p\nw\nq\n',
-  'ed-script.sed': '/fox/{\n  s/o/0/g\n  h\n  G\n}\n$!N\nP\nD\n',
+  'ed-script.sed': '/fox/{\n  s/o/0/g\n  h\n  G\n}\n/lazy/!d\n',
 };

@@ -181,6 +181,12 @@ const fchdir: Call = (p, fd) => {
   return 0;
 };
 
+const fallocate: Call = (p, fd, mode, offset, bytes) => {
+  const file = onHost(p.files.get(fd));
+  if (mode === 0 && file.stat().size < offset + bytes) ftruncateSync(file.fd, offset + bytes);
+  return 0;
+};
+
 export const fileCalls: Calls = {
   0: read,
   1: write,
@@ -204,6 +210,7 @@ export const fileCalls: Calls = {
   93: onFile((fd, uid, gid) => fchownSync(fd, uid, gid)),
   217: getdents,
   221: () => 0, // fadvise64
+  285: fallocate,
   292: dup2,
   293: pipe,
 };

@@ -11,7 +11,6 @@ export const ENOENT = 2;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
-export const EACCES = 13;
 export const EFAULT = 14;
 export const EEXIST = 17;
 export const ENODEV = 19;

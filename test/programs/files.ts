@@ -1,10 +1,11 @@
 /** A process's descriptors, its working directory, and which of the host's files it may see. */
 import { resolve } from 'node:path';
-import { EACCES, EBADF, Errno } from './errno.ts';
+import { EBADF, ENOENT, Errno } from './errno.ts';
 import type { OpenFile } from './open-file.ts';
 
 export const AT_FDCWD = -100;
-const DEVICES = ['/dev/null', '/dev/zero'];
+/** What exists besides. */
+const COMMON = ['/dev/null', '/dev/zero', '/etc/passwd', '/etc/group'];
 
 export class Files {
   /** All that it may touch is below. */
@@ -57,7 +58,7 @@ export class Files {
     const path = resolve(from ?? this.root, name);
     const inside = path === this.root || path.startsWith(`${this.root}/`);
     const above = path === '/' || this.root.startsWith(`${path}/`);
-    if (!inside && !above && !DEVICES.includes(path)) throw new Errno(EACCES);
+    if (!inside && !above && !COMMON.includes(path)) throw new Errno(ENOENT);
     return path;
   }
 }
