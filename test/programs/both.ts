@@ -26,7 +26,7 @@ export interface Program {
   engine(args: readonly string[], input?: string): Run;
 }
 
-/** For `use`, c/NAME.c is compiled, statically. */
+/** For `use`, c/NAME.c is compiled. */
 export const withProgram = (
   name: string,
   options: readonly string[],
@@ -34,7 +34,7 @@ export const withProgram = (
   use: (program: Program) => void,
 ): void => {
   const source = readFileSync(new URL(`c/${name}.c`, import.meta.url), 'utf8');
-  const compiled = compileC(source, [...options, '-w', '-static', '-fno-builtin', '-lm']);
+  const compiled = compileC(source, [...options, '-w', '-fno-builtin', '-lm']);
   const command = (args: readonly string[], input: string, directory: string) => ({
     program: compiled.path,
     args: [name, ...args],

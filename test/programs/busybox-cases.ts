@@ -86,10 +86,10 @@ export const cases: readonly (readonly string[])[] = [
   ],
   ['awk \'{ n += NF; c[$1]++ } END { print n, length(c), c["the"] }\' text.txt'],
   [
-    'awk -F , \'{ s += $3; q += $3 * $3 } END { printf "%.6f %g %e\\n", s / NR, q ^ 3, q / 7 }\' table.csv',
+    'awk -F , \'{ s += $3; q += $3 * $3 } END { printf "%.6f %g %e\\n", s / NR, q * q, q / 7 }\' table.csv',
   ],
   [
-    "awk 'BEGIN { for (i = 0; i < 20; i++) print i / 7, i ^ 2 % 5, int(-i / 3), i * 1e300 * 1e10, -i % 3 }'",
+    "awk 'BEGIN { for (i = 0; i < 20; i++) print i / 7, i * i % 5, int(-i / 3), i * 1e300 * 1e10, -i % 3 }'",
   ],
   [
     'awk \'BEGIN { x = 0.1; while (x < 1e20) { print x, x * 3; x *= 17.3 } printf "%d %i %c %s %5.2f|%-6s|%x %o\\n", 3.9, -7, 65, 1e6, 2.345, "ab", 255, 8 }\'',

@@ -34,7 +34,7 @@ describe('libm', () => {
       ['transcendental', 'has the transcendental functions'],
     ] as const)
       itNeeds(LINUX, canRunPrograms, `${title}: ${kind}`, () =>
-        withProgram('libm', ['-O2', `-DKIND=${number}`], BASELINE, (program) => {
+        withProgram('libm', ['-static', '-O2', `-DKIND=${number}`], BASELINE, (program) => {
           const args = [part, `${RANDOM}`];
           const { output, report } = program.engine(args);
           const lines = output.split('\n');
