@@ -47,6 +47,8 @@ export class AddressSpace {
   readonly #tables: number[] = [];
   /** The frame of each page that has been touched. */
   readonly #pages = new Map<number, number>();
+  /** Those whose frame is not this process's own. */
+  readonly #shared = new Set<number>();
   #regions: Region[] = [];
 
   /** `forget`: the translation of a page is no longer what it was. */
@@ -70,7 +72,7 @@ export class AddressSpace {
     for (const [page, frame] of this.#touched(inside)) {
       this.#enter(page, 0, 0);
       this.#pages.delete(page);
-      this.#frames.give(frame);
+      this.#give(page, frame);
     }
   }
 
@@ -84,7 +86,8 @@ export class AddressSpace {
     this.#regions = this.#regions.map((region) =>
       inside.includes(region) ? { ...region, rights } : region,
     );
-    for (const [page, frame] of this.#touched(inside)) this.#enter(page, frame, rights);
+    for (const [page, frame] of this.#touched(inside))
+      this.#enter(page, (rights & WRITE) === 0 ? frame : this.#own(page, frame), rights);
     return true;
   }
 
@@ -133,7 +136,7 @@ export class AddressSpace {
   }
 
   release(): void {
-    for (const frame of this.#pages.values()) this.#frames.give(frame);
+    for (const [page, frame] of this.#pages) this.#give(page, frame);
     for (const frame of this.#tables) this.#frames.give(frame);
   }
 
@@ -163,12 +166,28 @@ export class AddressSpace {
     if (region === undefined || !allows(region.rights, rights)) return undefined;
     const known = this.#pages.get(page);
     if (known !== undefined) return known;
-    const frame = this.#frames.take();
     const from = page - region.start;
-    this.#memory.frame(frame).set(region.content.subarray(from, from + PAGE_BYTES));
+    const part = region.content.subarray(from, from + PAGE_BYTES);
+    const cached = (region.rights & WRITE) === 0 ? this.#frames.cached(part) : undefined;
+    const frame = cached ?? this.#frames.take();
+    if (cached === undefined) this.#memory.frame(frame).set(part);
+    else this.#shared.add(page);
     this.#pages.set(page, frame);
     this.#enter(page, frame, region.rights);
     return frame;
+  }
+
+  /** A frame of its own for a page that may be written from now on. */
+  #own(page: number, frame: number): number {
+    if (!this.#shared.delete(page)) return frame;
+    const copy = this.#frames.take();
+    this.#memory.frame(copy).set(this.#memory.frame(frame));
+    this.#pages.set(page, copy);
+    return copy;
+  }
+
+  #give(page: number, frame: number): void {
+    if (!this.#shared.delete(page)) this.#frames.give(frame);
   }
 
   #enter(page: number, frame: number, rights: number): void {

@@ -22,6 +22,8 @@ export class Linux {
   readonly #machine = new Machine({ preset: DEFAULT_PRESET, frames: FRAMES, vcpus: 1, pcpus: 1 });
   readonly #engine = new Engine(this.#machine);
   readonly #frames = new Frames(this.#machine.memory);
+  #program = '';
+  #file = new Uint8Array();
 
   /** `limit`: after so many cycles it is killed. */
   run(command: Command, limit = Number.POSITIVE_INFINITY): Run {
@@ -33,7 +35,7 @@ export class Linux {
     files.add(new Stream(constants.O_WRONLY, errors!));
     const process = new Process(this.#machine, this.#frames, files);
     try {
-      process.load(readFileSync(command.program), command.args, ENVIRONMENT);
+      process.load(this.#read(command.program), command.args, ENVIRONMENT);
       const ended = process.run(this.#engine, limit);
       const { instructions, cycles } = process;
       const [out, err] = [output!, errors!].map((chunks) =>
@@ -43,5 +45,13 @@ export class Linux {
     } finally {
       process.release();
     }
+  }
+
+  /** The file, which is taken for the same while its name is. */
+  #read(program: string): Uint8Array {
+    if (program !== this.#program) this.#file = readFileSync(program);
+    this.#program = program;
+    this.#frames.cache(this.#file);
+    return this.#file;
   }
 }
