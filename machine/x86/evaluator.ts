@@ -10,7 +10,7 @@ import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
 import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
-import { BigVectors } from './eval-vectors.ts';
+import { BigX87 } from './eval-x87.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import {
   BASE_RIP,
@@ -24,9 +24,11 @@ import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from 
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
+/** What a write to an MMX register leaves in the bits above it. */
+const MMX_TOP = 0xffffn << 64n;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
-export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
+export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
@@ -104,6 +106,10 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
         return truncate(o.width, this.get(o.register) >> (o.high ? 8n : 0n));
       case 'vector':
         return truncate(o.width, this.state.vectors[o.register]!);
+      case 'mmx':
+        return truncate(o.width, this.state.x87.register(o.register));
+      case 'stack':
+        return this.readStack(o.register);
       case 'memory':
         return this.#read(this.#linear(o, at), o.width, false);
       default:
@@ -112,9 +118,11 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   }
 
   write(o: Operand, value: bigint, when = 1n): void {
-    if (when === 0n) return;
+    if (when === 0n || this.blocked) return;
     if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
     else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
+    else if (o.kind === 'stack') this.writeStack(o.register, value);
+    else if (o.kind === 'mmx') this.#writeMmx(o.register, truncate(o.width, value));
     else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
   }
@@ -130,6 +138,24 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.memory.write(address, o.width, truncate(o.width, change(old)));
     this.#effects = true;
     return old;
+  }
+
+  readBlock(o: Operand, w: Width, count: number): bigint[] {
+    const all = this.#read(this.#block(o, w * count), w * count, false);
+    return Array.from({ length: count }, (_, i) => truncate(w, all >> BigInt(8 * w * i)));
+  }
+
+  writeBlock(o: Operand, w: Width, words: readonly bigint[]): void {
+    const all = words.reduceRight((sum, word) => (sum << BigInt(8 * w)) | truncate(w, word), 0n);
+    this.#mayFault();
+    const bytes = w * words.length;
+    this.memory.write(this.#block(o, bytes), bytes, all);
+    this.#effects = true;
+  }
+
+  #block(o: Operand, bytes: number): bigint {
+    if (o.kind !== 'memory') throw new TypeError(`a row takes ${o.kind} for a block`);
+    return this.#linear(o, 0n, bytes);
   }
 
   updatePair(
@@ -265,6 +291,28 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
   }
 
+  #writeMmx(register: number, value: bigint): void {
+    this.#effects = true;
+    this.state.x87.setRegister(register, MMX_TOP | value);
+  }
+
+  protected effect(): void {
+    this.#effects = true;
+  }
+
+  protected refuse(fault: Fault): never {
+    this.#fault(fault);
+  }
+
+  protected point(): void {
+    const { x87 } = this.state;
+    const { form, modrm, operands } = this.#op!;
+    x87.opcode = ((form.opcode & 7) << 8) | modrm;
+    x87.ip = this.state.rip;
+    const memory = operands.find((o): o is MemoryOperand => o.kind === 'memory');
+    if (memory !== undefined) x87.dp = this.#offset(memory, 0n);
+  }
+
   #setFlags(mask: number, flags: number): void {
     this.#effects = true;
     this.state.rflags = (this.state.rflags & ~mask) | (flags & mask);
@@ -283,10 +331,10 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     return BigInt.asUintN(64, base + this.#offset(o, at));
   }
 
-  #linear(o: MemoryOperand, at: bigint): bigint {
+  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
     if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
-    return this.#checked(this.#segmented(o, at), o.width, stack);
+    return this.#checked(this.#segmented(o, at), bytes, stack);
   }
 
   #checked(address: bigint, bytes: number, stack: boolean): bigint {
