@@ -4,6 +4,8 @@
  * bits are zero-extended, conditions are 0 or 1. What can fault comes before the first effect on memory, then registers.
  */
 
+import type { X87 } from './builder-x87.ts';
+
 /** Bytes; 10 is an x87 number, 16 a vector. */
 export type Width = 1 | 2 | 4 | 8 | 10 | 16;
 
@@ -97,77 +99,58 @@ export interface Vectors<V> {
   join(w: Width, lanes: readonly V[]): V;
 }
 
-/** How a number lies in memory: two of floating point, three signed integers, packed decimal; `extended` is the registers' own. */
-export type X87Format = 'extended' | 'single' | 'double' | 'word' | 'dword' | 'qword' | 'decimal';
+/** 4 bytes are single precision, 8 double. */
+export type FloatWidth = 4 | 8;
 
-/** `scale`: x * 2^y; `remainder` truncates the quotient, `remainder1` rounds it; `log`: y * log2(x); `log1`: y * log2(x + 1); `atan`: of y / x. */
-export type X87Binary =
+/**
+ * `x op y`. Those of one operand take `y`. `min` and `max` are `y` where either is a NaN or both are zeros. The approximations,
+ * of single precision only, are `1 / y` and `1 / sqrt(y)`, every step rounded to nearest; they raise nothing.
+ */
+export type FloatOp =
   | 'add'
   | 'sub'
   | 'mul'
   | 'div'
-  | 'scale'
-  | 'remainder'
-  | 'remainder1'
-  | 'log'
-  | 'log1'
-  | 'atan';
-/** `exp1`: 2^x - 1. */
-export type X87Unary = 'abs' | 'chs' | 'sqrt' | 'round' | 'exp1' | 'sin' | 'cos';
-/** `extract`: exponent and significand; `tan`: of x, and 1. */
-export type X87Pair = 'extract' | 'sincos' | 'tan';
+  | 'min'
+  | 'max'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'reciprocalSqrt';
 
-export type X87Field = 'control' | 'status' | 'valid' | 'opcode' | 'ip' | 'dp';
+/** Signed integers, and floating point, of so many bits. */
+export type Numeric = 'i32' | 'i64' | 'f32' | 'f64';
 
 /**
- * The x87 and its stack. ST(i) is an operand: reading one that is empty is a stack fault, writing makes it valid. Operations
- * raise exceptions and set C0 to C3; an invalid one, if masked, gives the indefinite value of its format. All but the
- * last seven stand in the body of `x87` only.
+ * Floating point as MXCSR asks: every operation adds its exceptions there, and #XM is raised if one of them is unmasked; then
+ * nothing else changes, and of a vector all lanes are looked at first. A scalar is the bits of the number.
  */
-export interface X87<V, O extends Sized> {
-  /**
-   * A waiting instruction that is no control instruction: #MF first if an unmasked exception is pending, then `body`. Once that has raised
-   * an unmasked one that keeps the result from being stored, writing, pushing and popping do nothing. What was raised
-   * enters the status word at the end, and FOP, FIP, and FDP are this instruction's.
-   */
-  x87(body: () => void): void;
-  /** Only where `when`, if given, is not zero. */
-  x87Push(value: V, when?: V): void;
-  x87Pop(): void;
-  /** ST(i) becomes empty. */
-  x87Free(register: O): void;
-  /** To and from 80 bits. Rounding to integers as the control word says, or truncating. */
-  x87From(format: X87Format, bits: V): V;
-  x87To(format: X87Format, value: V): V;
-  /** `y` may be in any format but `decimal`. */
-  x87Binary(op: X87Binary, x: V, y: V, format?: X87Format): V;
-  /** With `x` and `y` exchanged. */
-  x87Reversed(op: X87Binary, x: V, y: V, format?: X87Format): V;
-  x87Unary(op: X87Unary, x: V): V;
-  /** The third is whether there are results: else `x` was out of range, and C2 is set. */
-  x87Pair(op: X87Pair, x: V): readonly [V, V, V];
-  /** Condition codes as bits of the status word; C0 to C3 are CF, (C1), PF and ZF. A quiet comparison takes a quiet NaN. */
-  x87Compare(kind: 'quiet' | 'signalling', x: V, y: V, format?: X87Format): V;
-  /** What fxam says of ST(0), empty or not. */
-  x87Examine(): V;
-  /** Sets condition codes: those in `mask`. */
-  x87Codes(mask: number, codes: V): void;
-
-  /** #MF if an unmasked exception is pending. */
-  x87Pending(): void;
-  x87Field(field: X87Field): V;
-  /** The error summary follows from control and status word. */
-  setX87Field(field: X87Field, value: V): void;
-  /** All 16 bits of the tag word. */
-  x87Tags(): V;
-  /** ST(i), empty or not. */
-  x87Raw(i: number): V;
-  setX87Raw(i: number, value: V): void;
-  /** A waiting MMX instruction: TOP becomes 0 and no register is empty. */
-  mmx(body: () => void): void;
+export interface Floats<V, O extends Sized> {
+  float(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  vecFloat(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  /** All ones where the predicate holds that bits 2 to 0 of an immediate name: eq lt le unord, and their contraries. */
+  floatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  vecFloatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  /** `signalling`: a quiet NaN is invalid, too. */
+  floatOrder(
+    w: FloatWidth,
+    x: V,
+    y: V,
+    signalling: boolean,
+  ): { readonly unordered: V; readonly less: V; readonly equal: V };
+  /** Rounds to zero if `truncate`. An integer that does not fit is the most negative one, and invalid. */
+  convert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  /** The lowest lanes, as many as both types have; those of the result that are left are zero. */
+  vecConvert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  mxcsr(): V;
+  /** #GP(0) if reserved bits are set. */
+  loadMxcsr(value: V): void;
 }
 
-export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, X87<V, O> {
+export interface Builder<V, O extends Sized>
+  extends Arithmetic<V>,
+    Vectors<V>,
+    Floats<V, O>,
+    X87<V, O> {
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
@@ -186,13 +169,15 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, 
   /** Words of `w` bytes, the lowest first, all or nothing. */
   readBlock(operand: O, w: Width, count: number): V[];
   writeBlock(operand: O, w: Width, words: readonly V[]): void;
-  /** The same on 16 bytes that must be aligned, as two halves. */
+  /** As `update` on 16 bytes that must be aligned, as two halves. */
   updatePair(operand: O, change: (low: V, high: V) => readonly [V, V]): readonly [V, V];
   /** The effective address, without segment. */
   address(operand: O): V;
   /** The stack: relative to SS. */
   load(w: Width, address: V): V;
   store(w: Width, address: V, value: V): void;
+  /** Memory as ENTER leaves it, with frame pointers of `level` frames and `size` bytes; @returns frame and stack pointer. */
+  pushFrames(w: Width, level: O, size: V): readonly [V, V];
 
   /** The status flags of `result = x kind y`. */
   flags(kind: FlagKind, w: Width, result: V, x: V, y: V, options?: FlagOptions<V>): void;

@@ -4,8 +4,8 @@
  * @source SDM vol. 1, 8.4 to 8.7
  */
 import { VECTOR_MF } from '../exit.ts';
-import type { X87, X87Binary, X87Field, X87Format, X87Pair, X87Unary } from './builder.ts';
-import { BigVectors } from './eval-vectors.ts';
+import type { X87, X87Binary, X87Field, X87Format, X87Pair, X87Unary } from './builder-x87.ts';
+import { BigFloats } from './eval-floats.ts';
 import type { Operand } from './operands.ts';
 import {
   compare,
@@ -14,6 +14,7 @@ import {
   EXTENDED,
   IE,
   OE,
+  PE,
   reported,
   roundToInteger,
   sqrt,
@@ -48,6 +49,8 @@ import {
 } from './x87-state.ts';
 
 const SIGN = 1n << 79n;
+/** What a write to an MMX register leaves in the bits above it. */
+const MMX_TOP = 0xffffn << 64n;
 const CODES = C0 | C1 | C2 | C3;
 /** Significand bits by precision control; 1 is reserved. */
 const PRECISION = [24, 64, 53, 64];
@@ -62,13 +65,15 @@ const idle = (): Environment => ({
   roundedUp: false,
 });
 
-export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> {
-  abstract readonly state: State;
+export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
+  abstract override readonly state: State;
   /** What the current instruction has raised. */
   #env = idle();
   #stack: 'ok' | 'underflow' | 'overflow' = 'ok';
   /** A store that over- or underflowed unmasked. */
   #unstored = false;
+  /** A denormal operand of a load, which is done all the same. */
+  #late = 0;
   #codes = 0;
   #coded = 0;
 
@@ -83,6 +88,7 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
     this.#env = { ...idle(), rounding: (control >> 10) & 3, masked: control & EXCEPTIONS };
     this.#stack = 'ok';
     this.#unstored = false;
+    this.#late = 0;
     this.#codes = 0;
     this.#coded = C1;
     try {
@@ -99,9 +105,10 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
     const { x87 } = this.state;
     this.effect();
     const fault = this.#stack === 'ok' ? 0 : STACK_FAULT;
-    const up = this.#stack === 'ok' ? this.#env.roundedUp : this.#stack === 'overflow';
-    const codes = this.#codes | (up ? C1 : 0);
-    const status = (x87.status & ~this.#coded) | codes | reported(this.#env) | fault;
+    const rounded = this.#env.roundedUp && !this.blocked;
+    const up = this.#stack === 'ok' ? rounded : this.#stack === 'overflow';
+    const codes = (this.#stack === 'ok' ? this.#codes : this.#codes & ~C1) | (up ? C1 : 0);
+    const status = (x87.status & ~this.#coded) | codes | reported(this.#env) | this.#late | fault;
     setWords(x87, x87.control, status);
   }
 
@@ -127,19 +134,28 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
     x87.valid |= 1 << at;
   }
 
+  protected writeMmx(register: number, value: bigint): void {
+    this.effect();
+    this.state.x87.setRegister(register, MMX_TOP | value);
+  }
+
   #stackFault(kind: 'underflow' | 'overflow'): void {
     this.#env.flags |= IE;
-    this.#stack = kind;
+    if (this.#stack === 'ok') this.#stack = kind;
+  }
+
+  x87Room(): void {
+    const { x87 } = this.state;
+    if ((x87.valid >> physical(x87, 7)) & 1) this.#stackFault('overflow');
   }
 
   x87Push(value: bigint, when = 1n): void {
-    const { x87 } = this.state;
-    if (when === 0n) return;
-    const full = ((x87.valid >> physical(x87, 7)) & 1) !== 0;
-    if (full) this.#stackFault('overflow');
-    if (this.blocked) return;
+    if (when === 0n || this.blocked) return;
     this.#turn(-1);
-    this.writeStack(0, full ? INDEFINITE : value);
+    this.writeStack(
+      0,
+      this.#unlessFaulted(INDEFINITE, () => value),
+    );
   }
 
   x87Pop(): void {
@@ -169,13 +185,23 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
   }
 
   x87From(format: X87Format, bits: bigint): bigint {
-    return fromFormat(format, this.#env, bits);
+    return this.#unlessFaulted(INDEFINITE, () => {
+      const value = fromFormat(format, this.#env, bits);
+      if (this.#env.flags & DE) {
+        this.#env.flags &= ~DE;
+        this.#late = DE;
+      }
+      return value;
+    });
   }
 
   x87To(format: X87Format, value: bigint): bigint {
     const result = toFormat(format, this.#env, value);
     const { flags, masked } = this.#env;
-    if ((flags & ~masked & (OE | UE)) !== 0) this.#unstored = true;
+    if ((flags & ~masked & (OE | UE)) !== 0) {
+      this.#unstored = true;
+      this.#env.flags &= ~PE;
+    }
     return result;
   }
 
@@ -189,11 +215,12 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
 
   #binary(op: X87Binary, x: Wide, y: Wide): bigint {
     const env = this.#env;
+    if (op === 'remainder' || op === 'remainder1') this.x87Codes(C1 | C2, 0n);
     return this.#unlessFaulted(INDEFINITE, () => {
       if (op !== 'remainder' && op !== 'remainder1')
         return binary(op, env, PRECISION[(this.state.x87.control >> 8) & 3]!, x, y);
       const [value, codes] = remainder(env, op === 'remainder1', x.bits, y.bits);
-      this.x87Codes(CODES, BigInt(codes));
+      if (codes !== undefined) this.x87Codes(CODES, BigInt(codes));
       return value;
     });
   }
@@ -238,6 +265,10 @@ export abstract class BigX87 extends BigVectors implements X87<bigint, Operand> 
       if (wide.denormal) this.#env.flags |= DE;
       return BigInt(order === 'less' ? C0 : order === 'equal' ? C3 : 0);
     });
+  }
+
+  x87Select(condition: bigint, x: bigint, y: bigint): bigint {
+    return this.#unlessFaulted(INDEFINITE, () => this.select(condition, x, y));
   }
 
   x87Examine(): bigint {

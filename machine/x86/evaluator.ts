@@ -5,7 +5,7 @@
  * @source SDM vol. 3, chapter 6
  */
 
-import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
+import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD, VECTOR_XM } from '../exit.ts';
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
@@ -24,8 +24,8 @@ import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from 
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
-/** What a write to an MMX register leaves in the bits above it. */
-const MMX_TOP = 0xffffn << 64n;
+/** Bits of MXCSR that exist. */
+const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
 export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
@@ -118,11 +118,13 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   }
 
   write(o: Operand, value: bigint, when = 1n): void {
-    if (when === 0n || this.blocked) return;
-    if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
+    if (when === 0n) return;
+    if (this.blocked) {
+      if (o.kind === 'memory') this.#read(this.#linear(o, 0n), o.width, true);
+    } else if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
     else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
     else if (o.kind === 'stack') this.writeStack(o.register, value);
-    else if (o.kind === 'mmx') this.#writeMmx(o.register, truncate(o.width, value));
+    else if (o.kind === 'mmx') this.writeMmx(o.register, truncate(o.width, value));
     else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
   }
@@ -183,6 +185,27 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
 
   store(w: Width, address: bigint, value: bigint): void {
     this.#write(this.#checked(address, w, true), w, value);
+  }
+
+  pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
+    const [sp, bp] = [this.get(RSP), this.get(RBP)];
+    const frame = BigInt.asUintN(64, sp - BigInt(w));
+    const outer = Number(this.read(level)) & 31;
+    const below = (base: bigint, i: number): bigint =>
+      this.#checked(BigInt.asUintN(64, base - BigInt(w * i)), w, true);
+    for (let i = 0; i <= outer; i++) {
+      if (i > 0 && i < outer) this.#read(below(bp, i), w, false);
+      this.#read(below(frame, i), w, true);
+    }
+    const top = BigInt.asUintN(64, frame - BigInt(w * outer) - size);
+    this.#read(this.#checked(top, w, true), w, true);
+    // nothing faults any more; a frame pointer may be one just pushed
+    for (let i = 0; i <= outer; i++) {
+      const copied = i > 0 && i < outer ? this.memory.read(below(bp, i), w, false) : frame;
+      this.memory.write(below(frame, i), w, truncate(w, i === 0 ? bp : copied));
+    }
+    this.#effects = true;
+    return [frame, top];
   }
 
   flags(
@@ -278,6 +301,21 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     this.#fault(new Fault(vector));
   }
 
+  loadMxcsr(value: bigint): void {
+    if ((value & ~MXCSR) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    this.#effects = true;
+    this.state.mxcsr = Number(value);
+  }
+
+  protected floatExceptions(flags: number): void {
+    const { state } = this;
+    const unmasked = flags & ~(state.mxcsr >> 7);
+    if (unmasked !== 0) this.#mayFault();
+    state.mxcsr |= flags;
+    if (unmasked !== 0) throw new Fault(VECTOR_XM);
+    if (flags !== 0) this.#effects = true;
+  }
+
   #writeRegister(o: RegisterOperand, value: bigint): void {
     const shift = o.high ? 8n : 0n;
     const mask = (1n << BigInt(o.width * 8)) - 1n;
@@ -289,11 +327,6 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     this.#effects = true;
     const old = this.state.vectors[o.register]!;
     this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
-  }
-
-  #writeMmx(register: number, value: bigint): void {
-    this.#effects = true;
-    this.state.x87.setRegister(register, MMX_TOP | value);
   }
 
   protected effect(): void {

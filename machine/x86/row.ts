@@ -34,8 +34,8 @@ type Rm = 'E' | 'M' | 'R' | 'W' | 'U' | 'Q' | 'N';
 type Register = 'G' | 'V' | 'P' | 'Z' | 'fixed' | 'S' | 'C' | 'D';
 /** The x87's stack: a fixed register, or that in ModRM.rm. */
 type Stack = 'ST' | 'STi';
-/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, B at rBX. */
-type Plain = 'O' | 'X' | 'Y' | 'B';
+/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, T at rDI, B at rBX. */
+type Plain = 'O' | 'X' | 'Y' | 'T' | 'B';
 /** I immediate, J displacement, `cc` the condition in the opcode, one the number. */
 type Constant = 'I' | 'J' | 'cc' | 'one';
 
@@ -143,6 +143,6 @@ const operandSpec = (name: string, implied: boolean): OperandSpec => {
   const fixed = FIXED[name];
   if (fixed !== undefined) return { kind: 'fixed', type: fixed[1], register: fixed[0], implied };
   const kind = name[0]! as OperandSpec['kind'];
-  if (!'VWUPQNEMRGZIJOXYBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
+  if (!'VWUPQNEMRGZIJOXYTBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
   return { kind, type: name.slice(1), register: 0, implied };
 };

@@ -2,8 +2,10 @@
  * What controls the x87, and its whole state to memory and back. Selectors are stored as 0, as newer processors do.
  * @source SDM vol. 1, 8.1 and 8.3.11; vol. 2, chapter 3
  */
-import type { Builder, Sized, Width, X87Field } from './builder.ts';
+import type { Builder, Sized, Width } from './builder.ts';
+import type { X87Field } from './builder-x87.ts';
 import { row, type Semantics } from './row.ts';
+import { keepC1 } from './rows-x87.ts';
 import { EXCEPTIONS, INITIAL_CONTROL, TOP } from './x87-state.ts';
 
 const initialise = <V, O extends Sized>(b: Builder<V, O>): void => {
@@ -101,7 +103,7 @@ const storeField =
     b.write(d, b.x87Field(field));
 
 export const x87Control = [
-  row('fnop', 'D9D0', {}, (b) => b.x87(() => {})),
+  row('fnop', 'D9D0', {}, (b) => b.x87(() => keepC1(b))),
   row('fwait', '9B', {}, (b) => b.x87Pending()),
   row('fninit', 'DBE3', {}, initialise),
   row('fnclex', 'DBE2', {}, (b) =>

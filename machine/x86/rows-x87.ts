@@ -2,7 +2,8 @@
  * The x87: moves, arithmetic, comparisons. What is only of its control is in rows-x87-control.ts.
  * @source SDM vol. 1, chapter 8; vol. 2, chapter 3
  */
-import type { Builder, Sized, X87Binary, X87Format, X87Unary } from './builder.ts';
+import type { Builder, Sized } from './builder.ts';
+import type { X87Binary, X87Format, X87Unary } from './builder-x87.ts';
 import { AF, CF, OF, PF, SF, ZF } from './flags.ts';
 import { type Row, row, type Semantics } from './row.ts';
 import { C0, C1, C2, C3 } from './x87-state.ts';
@@ -25,7 +26,10 @@ const popping =
   };
 
 const load = (formats: Formats): Semantics =>
-  x87((b, _w, s) => b.x87Push(b.x87From(formats[s.width]!, b.read(s))));
+  x87((b, _w, s) => {
+    b.x87Room();
+    b.x87Push(b.x87From(formats[s.width]!, b.read(s)));
+  });
 
 const store =
   (formats: Formats): Semantics =>
@@ -42,17 +46,26 @@ const constant = (exponent: number, below: bigint, closer: boolean): Semantics =
     const rounding = b.and(8, b.shr(8, b.x87Field('control'), b.imm(10)), b.imm(3));
     const nearest = b.and(8, b.eq(rounding, b.imm(0)), b.imm(closer ? 1 : 0));
     const up = b.or(8, nearest, b.eq(rounding, b.imm(2)));
+    b.x87Room();
     b.x87Push(extended(b, exponent, b.add(8, b.imm(below), up)));
   });
 
 const exactly = (exponent: number, significand: bigint): Semantics =>
-  x87((b) => b.x87Push(extended(b, exponent, b.imm(significand))));
+  x87((b) => {
+    b.x87Room();
+    b.x87Push(extended(b, exponent, b.imm(significand)));
+  });
+
+/** C1 is to stay what it is, unless there is a stack fault. */
+export const keepC1 = <V, O extends Sized>(b: Builder<V, O>): void =>
+  b.x87Codes(C1, b.and(8, b.x87Field('status'), b.imm(C1)));
 
 const conditional = (flags: readonly number[], contrary: 0 | 1): Semantics =>
   x87((b, _w, d, s) => {
     const any = flags.map((flag) => b.flag(flag)).reduce((x, y) => b.or(8, x, y));
     const [y, x] = [b.read(s), b.read(d)];
-    b.write(d, b.select(b.xor(8, any, b.imm(contrary)), y, x));
+    b.write(d, b.x87Select(b.xor(8, any, b.imm(contrary)), y, x));
+    keepC1(b);
   });
 
 const conditionalMoves = (
@@ -153,7 +166,9 @@ export const x87Arithmetic = [
     'D9F4 :ST0',
     {},
     x87((b, _w, d) => {
-      const [exponent, significand] = b.x87Pair('extract', b.read(d));
+      const x = b.read(d);
+      b.x87Room();
+      const [exponent, significand] = b.x87Pair('extract', x);
       b.write(d, exponent);
       b.x87Push(significand);
     }),

@@ -5,6 +5,7 @@ import type { Row } from './row.ts';
 import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
+import { conversions, floatControl, floats } from './rows-floats.ts';
 import { moves } from './rows-moves.ts';
 import { sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
@@ -25,6 +26,9 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['x87 arithmetic', x87Arithmetic],
   ['x87 comparisons', x87Comparisons],
   ['x87 control', x87Control],
+  ['SSE2 floating point', floats],
+  ['SSE2 conversions', conversions],
+  ['SSE2 control', floatControl],
   ['System', system],
 ];
 

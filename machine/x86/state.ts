@@ -9,6 +9,7 @@ export interface State {
   /** XMM0 to XMM15. */
   readonly vectors: bigint[];
   readonly x87: X87State;
+  mxcsr: number;
   rip: bigint;
   rflags: number;
   fsBase: bigint;

@@ -2,7 +2,7 @@
  * What the x87 computes beyond the soft floats' own operations: formats of memory, remainders, scaling, extraction, packed decimal.
  * @source SDM vol. 1, 8.3; vol. 2, FPREM, FSCALE, FXTRACT, FBSTP
  */
-import type { X87Binary, X87Format } from './builder.ts';
+import type { X87Binary, X87Format } from './builder-x87.ts';
 import {
   add,
   convert,
@@ -149,20 +149,20 @@ const bitLength = (x: bigint): number => x.toString(2).length;
 const quotientCodes = (quotient: bigint): number =>
   (quotient & 4n ? C0 : 0) | (quotient & 2n ? C3 : 0) | (quotient & 1n ? C1 : 0);
 
-/** So much of a quotient too large for one step is taken off. */
-const STEP = 63;
+/** Bits taken off a quotient too large for one step: 32 to 63, left to the implementation; this is AMD's choice. */
+const step = (difference: number): number => 32 + (difference % 32);
 
-/** @returns the remainder and the condition codes; C2: it is only a step towards the remainder. */
+/** @returns the remainder and the condition codes; C2: it is only a step towards the remainder; none if there is no quotient. */
 export const remainder = (
   env: Environment,
   nearest: boolean,
   a: bigint,
   b: bigint,
-): readonly [bigint, number] => {
+): readonly [bigint, number | undefined] => {
   const [x, y] = [unpack(EXTENDED, env, a), unpack(EXTENDED, env, b)];
   const nan = nanResult(EXTENDED, env, x, y);
-  if (nan !== undefined) return [nan, 0];
-  if (x.kind === 'infinite' || y.kind === 'zero') return [invalid(EXTENDED, env), 0];
+  if (nan !== undefined) return [nan, undefined];
+  if (x.kind === 'infinite' || y.kind === 'zero') return [invalid(EXTENDED, env), undefined];
   if (x.denormal || y.denormal) env.flags |= DE;
   if (x.kind === 'zero') return [a, 0];
   if (y.kind === 'infinite')
@@ -182,7 +182,7 @@ const reduce = (
   const m = x.significand << BigInt(x.exponent - exponent);
   let n = y.significand << BigInt(y.exponent - exponent);
   const partial = difference >= 64;
-  if (partial) n <<= BigInt(difference - STEP);
+  if (partial) n <<= BigInt(difference - step(difference));
   let quotient = m / n;
   let rest = m % n;
   if (nearest && !partial && (2n * rest > n || (2n * rest === n && (quotient & 1n) !== 0n))) {

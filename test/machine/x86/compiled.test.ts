@@ -7,6 +7,7 @@ import { describe, expect } from 'vitest';
 import { RAX, RDI, RSP } from '../../../machine/vcpu.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { compileC } from '../../support/c-program.ts';
 import { itNeeds } from '../../support/tools.ts';
 import { FlatMemory } from './flat-memory.ts';
@@ -69,6 +70,8 @@ const call = (code: Uint8Array, argument: number): string => {
   const state: State = {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
+    mxcsr: 0x1f80,
+    x87: new X87Registers(),
     rip: BigInt(START),
     rflags: 0x202,
     fsBase: 0n,

@@ -3,6 +3,7 @@ import { RAX, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { bytes } from './bytes.ts';
 import { CASE_BYTES, Case } from './case.ts';
 import { FlatMemory } from './flat-memory.ts';
@@ -16,6 +17,8 @@ const machine = (code: string, cpl = 3) => {
   const state: State = {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
+    mxcsr: 0x1f80,
+    x87: new X87Registers(),
     rip: CODE,
     rflags: 0x202,
     fsBase: 0n,

@@ -120,6 +120,18 @@ describe('floating point on BigInt', () => {
     expect(flags(add, 2 ** -1074, 1, { denormalsAreZero: true })).toBe(0);
   });
 
+  it('takes a result as tiny by what it is when rounded, as a processor was seen to', () => {
+    const flags = (bits: bigint): number => {
+      const env = environment();
+      convert(DOUBLE, SINGLE, env, bits);
+      return env.flags;
+    };
+    expect(flags(0x380fffffffffffffn)).toBe(PE);
+    expect(flags(0x380ffffff0000000n)).toBe(PE);
+    expect(flags(0x380fffffefffffffn)).toBe(UE | PE);
+    expect(flags(0x380fffffd0000000n)).toBe(UE | PE);
+  });
+
   it('rounds up and down, and to fewer bits of the significand', () => {
     const third = (change: Partial<Environment>, kept: number): bigint => {
       const env = environment(change);
