@@ -220,7 +220,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
       if (op !== 'remainder' && op !== 'remainder1')
         return binary(op, env, PRECISION[(this.state.x87.control >> 8) & 3]!, x, y);
       const [value, codes] = remainder(env, op === 'remainder1', x.bits, y.bits);
-      if (codes !== undefined) this.x87Codes(CODES, BigInt(codes));
+      if (codes !== undefined && !this.blocked) this.x87Codes(CODES, BigInt(codes));
       return value;
     });
   }

@@ -27,8 +27,9 @@ const popping =
 
 const load = (formats: Formats): Semantics =>
   x87((b, _w, s) => {
+    const bits = b.read(s);
     b.x87Room();
-    b.x87Push(b.x87From(formats[s.width]!, b.read(s)));
+    b.x87Push(b.x87From(formats[s.width]!, bits));
   });
 
 const store =

@@ -20,11 +20,14 @@ import {
   mul,
   NEAREST,
   nanResult,
+  OE,
+  PE,
   round,
   SINGLE,
   sub,
   TO_ZERO,
   toInteger,
+  UE,
   type Unpacked,
   unpack,
   ZE,
@@ -136,8 +139,25 @@ const scale: Operation = (_f, env, a, b) => {
   if (y.kind === 'infinite') return (y.negative ? zero : infinity)(EXTENDED, x.negative);
   const exponent = toInteger(EXTENDED, { ...quiet(), rounding: TO_ZERO }, b, 17);
   const saturated = y.exponent + 63 >= 16 ? (y.negative ? -FAR : FAR) : Number(exponent);
-  return round(EXTENDED, env, x.negative, x.significand, x.exponent + saturated);
+  return scaled(env, x, x.exponent + saturated);
 };
+
+/** Unmasked, what is out of range even when the exponent is wrapped is infinity or zero, as AMD has it. */
+const scaled = (env: Environment, x: Unpacked, exponent: number): bigint => {
+  const leading = exponent + bitLength(x.significand) - 1;
+  if ((env.masked & OE) === 0 && leading > 16383 + WRAP) {
+    env.flags |= OE;
+    env.roundedUp = true;
+    return infinity(EXTENDED, x.negative);
+  }
+  if ((env.masked & UE) === 0 && leading < -16382 - WRAP) {
+    env.flags |= UE | PE;
+    return zero(EXTENDED, x.negative);
+  }
+  return round(EXTENDED, env, x.negative, x.significand, exponent);
+};
+const WRAP = 3 << 13;
+
 /** Scales every number out of range. */
 const FAR = 0x10000;
 
