@@ -4,7 +4,7 @@ import type { Sized } from './builder.ts';
 /** How a number lies in memory: two of floating point, three signed integers, packed decimal; `extended` is the registers' own. */
 export type X87Format = 'extended' | 'single' | 'double' | 'word' | 'dword' | 'qword' | 'decimal';
 
-/** `scale`: x * 2^y; `remainder` truncates the quotient, `remainder1` rounds it; `log`: y * log2(x); `log1`: y * log2(x + 1); `atan`: of y / x. */
+/** `scale`: x * 2^y; `remainder` truncates the quotient, `remainder1` rounds it; `log`: x * log2(y); `log1`: x * log2(y + 1); `atan`: of x / y, in all quadrants. */
 export type X87Binary =
   | 'add'
   | 'sub'

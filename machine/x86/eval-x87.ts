@@ -28,11 +28,13 @@ import {
   extract,
   fromFormat,
   INDEFINITE,
+  isNumber,
   remainder,
   toFormat,
   type Wide,
   widen,
 } from './x87-arithmetic.ts';
+import { exp1, inRange, PLUS_ONE, trigonometric } from './x87-functions.ts';
 import {
   C0,
   C1,
@@ -238,16 +240,26 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
           return sqrt({ ...EXTENDED, kept }, env, x);
         case 'round':
           return roundToInteger(EXTENDED, env, x);
+        case 'exp1':
+          return exp1(env, x);
         default:
-          throw new Error(op);
+          this.x87Codes(C2, BigInt(inRange(x) ? 0 : C2));
+          return inRange(x) ? trigonometric(op, env, x) : x;
       }
     });
   }
 
   x87Pair(op: X87Pair, x: bigint): readonly [bigint, bigint, bigint] {
+    const env = this.#env;
     return this.#unlessFaulted([INDEFINITE, INDEFINITE, 1n] as const, () => {
-      if (op !== 'extract') throw new Error(op);
-      return [...extract(this.#env, x), 1n] as const;
+      if (op === 'extract') return [...extract(env, x), 1n] as const;
+      this.x87Codes(C2, BigInt(inRange(x) ? 0 : C2));
+      if (!inRange(x)) return [x, x, 0n] as const;
+      if (op === 'tan') {
+        const value = trigonometric('tan', env, x);
+        return [value, isNumber(x) ? PLUS_ONE : value, 1n] as const;
+      }
+      return [trigonometric('sin', env, x), trigonometric('cos', env, x), 1n] as const;
     });
   }
 

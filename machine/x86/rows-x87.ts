@@ -176,6 +176,29 @@ export const x87Arithmetic = [
   ),
 ];
 
+const trigonometric = (op: 'sincos' | 'tan'): Semantics =>
+  x87((b, _w, d) => {
+    const x = b.read(d);
+    b.x87Room();
+    const [first, second, done] = b.x87Pair(op, x);
+    b.write(d, first, done);
+    b.x87Push(second, done);
+  });
+
+/** ST(1) becomes the result, and the top. */
+const popped = (op: X87Binary): Semantics => x87(popping(compute(op, FLOATS, false)));
+
+export const x87Functions = [
+  row('f2xm1', 'D9F0 :ST0', {}, unary('exp1')),
+  row('fyl2x', 'D9F1 :ST1,ST0', {}, popped('log')),
+  row('fyl2xp1', 'D9F9 :ST1,ST0', {}, popped('log1')),
+  row('fpatan', 'D9F3 :ST1,ST0', {}, popped('atan')),
+  row('fptan', 'D9F2 :ST0', {}, trigonometric('tan')),
+  row('fsin', 'D9FE :ST0', {}, unary('sin')),
+  row('fcos', 'D9FF :ST0', {}, unary('cos')),
+  row('fsincos', 'D9FB :ST0', {}, trigonometric('sincos')),
+];
+
 const comparison =
   (kind: 'quiet' | 'signalling', formats: Formats = FLOATS): Semantics =>
   (b, _w, x, y) =>

@@ -9,7 +9,7 @@ import { conversions, floatControl, floats } from './rows-floats.ts';
 import { moves } from './rows-moves.ts';
 import { sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
-import { x87Arithmetic, x87Comparisons, x87Moves } from './rows-x87.ts';
+import { x87Arithmetic, x87Comparisons, x87Functions, x87Moves } from './rows-x87.ts';
 import { x87Control } from './rows-x87-control.ts';
 
 export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]]> = [
@@ -24,6 +24,7 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['SSE2 bits and shuffles', sse2Bitwise],
   ['x87 moves', x87Moves],
   ['x87 arithmetic', x87Arithmetic],
+  ['x87 functions', x87Functions],
   ['x87 comparisons', x87Comparisons],
   ['x87 control', x87Control],
   ['SSE2 floating point', floats],

@@ -33,6 +33,7 @@ import {
   ZE,
   zero,
 } from './softfloat.ts';
+import { angle, log, log1 } from './x87-functions.ts';
 import { C0, C1, C2, C3 } from './x87-state.ts';
 
 export const INDEFINITE = defaultNaN(EXTENDED);
@@ -121,7 +122,7 @@ export const binary = (op: X87Binary, env: Environment, kept: number, x: Wide, y
   return result;
 };
 
-const isNumber = (bits: bigint): boolean => {
+export const isNumber = (bits: bigint): boolean => {
   const env = quiet();
   return nanResult(EXTENDED, env, unpack(EXTENDED, env, bits)) === undefined;
 };
@@ -161,7 +162,16 @@ const WRAP = 3 << 13;
 /** Scales every number out of range. */
 const FAR = 0x10000;
 
-const ARITHMETIC: Partial<Record<X87Binary, Operation>> = { add, sub, mul, div, scale };
+const ARITHMETIC: Partial<Record<X87Binary, Operation>> = {
+  add,
+  sub,
+  mul,
+  div,
+  scale,
+  log: (_f, env, y, x) => log(env, y, x),
+  log1: (_f, env, y, x) => log1(env, y, x),
+  atan: (_f, env, y, x) => angle(env, y, x),
+};
 
 const bitLength = (x: bigint): number => x.toString(2).length;
 

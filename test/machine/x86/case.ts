@@ -70,6 +70,12 @@ export class Case {
     return this.get(at) | (this.get(at + 8) << 64n);
   }
 
+  setStack(i: number, value: bigint): void {
+    const at = FCW + 32 + 16 * i;
+    this.set(at, value & 0xffff_ffff_ffff_ffffn);
+    this.set(at + 8, value >> 64n);
+  }
+
   setVector(i: number, value: bigint): void {
     const at = VECTORS + 16 * i;
     this.set(at, value & 0xffff_ffff_ffff_ffffn);

@@ -9,7 +9,12 @@ import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.t
 import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import { conversions, floats } from '../../../machine/x86/rows-floats.ts';
-import { x87Arithmetic, x87Comparisons, x87Moves } from '../../../machine/x86/rows-x87.ts';
+import {
+  x87Arithmetic,
+  x87Comparisons,
+  x87Functions,
+  x87Moves,
+} from '../../../machine/x86/rows-x87.ts';
 import { x87Control } from '../../../machine/x86/rows-x87-control.ts';
 import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { Choices } from '../../properties/choices.ts';
@@ -38,7 +43,13 @@ export const forms: readonly Form[] = rows
 /** Rows whose operands are numbers. */
 const numeric = new Set<Row>([...floats, ...conversions]);
 const NOISE = 1 << 16;
-const x87Rows = new Set<Row>([...x87Moves, ...x87Arithmetic, ...x87Comparisons, ...x87Control]);
+const x87Rows = new Set<Row>([
+  ...x87Moves,
+  ...x87Arithmetic,
+  ...x87Functions,
+  ...x87Comparisons,
+  ...x87Control,
+]);
 
 const EDGES = [
   0n,
