@@ -230,6 +230,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
   x87Unary(op: X87Unary, x: bigint): bigint {
     const env = this.#env;
     const kept = PRECISION[(this.state.x87.control >> 8) & 3]!;
+    if (op === 'sin' || op === 'cos') this.x87Codes(C2, 0n);
     return this.#unlessFaulted(INDEFINITE, () => {
       switch (op) {
         case 'abs':
@@ -243,18 +244,23 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
         case 'exp1':
           return exp1(env, x);
         default:
-          this.x87Codes(C2, BigInt(inRange(x) ? 0 : C2));
-          return inRange(x) ? trigonometric(op, env, x) : x;
+          return this.#reducible(x) ? trigonometric(op, env, x) : x;
       }
     });
   }
 
+  #reducible(x: bigint): boolean {
+    const reducible = inRange(this.#env, x);
+    if (!reducible) this.x87Codes(C2, BigInt(C2));
+    return reducible;
+  }
+
   x87Pair(op: X87Pair, x: bigint): readonly [bigint, bigint, bigint] {
     const env = this.#env;
+    if (op !== 'extract') this.x87Codes(C2, 0n);
     return this.#unlessFaulted([INDEFINITE, INDEFINITE, 1n] as const, () => {
       if (op === 'extract') return [...extract(env, x), 1n] as const;
-      this.x87Codes(C2, BigInt(inRange(x) ? 0 : C2));
-      if (!inRange(x)) return [x, x, 0n] as const;
+      if (!this.#reducible(x)) return [x, x, 0n] as const;
       if (op === 'tan') {
         const value = trigonometric('tan', env, x);
         return [value, isNumber(x) ? PLUS_ONE : value, 1n] as const;

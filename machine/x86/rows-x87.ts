@@ -188,10 +188,36 @@ const trigonometric = (op: 'sincos' | 'tan'): Semantics =>
 /** ST(1) becomes the result, and the top. */
 const popped = (op: X87Binary): Semantics => x87(popping(compute(op, FLOATS, false)));
 
+/** A finite number of at least that exponent: 1 for 3FFF, 1/2 for 3FFE. */
+const atLeast = <V, O extends Sized>(b: Builder<V, O>, x: V, exponent: number): V => {
+  const field = b.and(8, b.lane(8, x, b.imm(1)), b.imm(0x7fff));
+  return b.ltu(b.sub(8, field, b.imm(exponent)), b.imm(0x7fff - exponent));
+};
+
 export const x87Functions = [
-  row('f2xm1', 'D9F0 :ST0', {}, unary('exp1')),
+  row(
+    'f2xm1',
+    'D9F0 :ST0',
+    {},
+    x87((b, _w, d) => {
+      const x = b.read(d);
+      b.undefinedResult(atLeast(b, x, 0x3fff));
+      b.write(d, b.x87Unary('exp1', x));
+    }),
+  ),
   row('fyl2x', 'D9F1 :ST1,ST0', {}, popped('log')),
-  row('fyl2xp1', 'D9F9 :ST1,ST0', {}, popped('log1')),
+  row(
+    'fyl2xp1',
+    'D9F9 :ST1,ST0',
+    {},
+    x87(
+      popping((b, _w, d, s) => {
+        const [x, y] = [b.read(s), b.read(d)];
+        b.undefinedResult(atLeast(b, x, 0x3ffe));
+        b.write(d, b.x87Binary('log1', y, x));
+      }),
+    ),
+  ),
   row('fpatan', 'D9F3 :ST1,ST0', {}, popped('atan')),
   row('fptan', 'D9F2 :ST0', {}, trigonometric('tan')),
   row('fsin', 'D9FE :ST0', {}, unary('sin')),

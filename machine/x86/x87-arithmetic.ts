@@ -147,7 +147,7 @@ const scale: Operation = (_f, env, a, b) => {
 const scaled = (env: Environment, x: Unpacked, exponent: number): bigint => {
   const leading = exponent + bitLength(x.significand) - 1;
   if ((env.masked & OE) === 0 && leading > 16383 + WRAP) {
-    env.flags |= OE;
+    env.flags |= OE | PE;
     env.roundedUp = true;
     return infinity(EXTENDED, x.negative);
   }

@@ -10,17 +10,19 @@ import {
   infinity,
   invalid,
   nanResult,
+  PE,
   round,
+  UE,
   type Unpacked,
   unpack,
   ZE,
   zero,
 } from './softfloat.ts';
 
-const WORK = 512;
+const WORK = 320;
 const ONE = 1n << BigInt(WORK);
 /** What is so much smaller than 1 is its own sine, tangent, logarithm and the like, but for what rounding sees. */
-const TINY = -160;
+const TINY = -120;
 
 const bitLength = (x: bigint): number => x.toString(2).length;
 const abs = (x: bigint): bigint => (x < 0n ? -x : x);
@@ -102,7 +104,10 @@ export const exp1 = (env: Environment, bits: bigint): bigint => {
   if (x.kind === 'zero') return bits;
   if (x.kind === 'infinite') return x.negative ? MINUS_ONE : bits;
   const size = magnitude(x);
-  if (size > 0) return bits;
+  if (size > 0) {
+    env.flags |= PE; // undefined; this is what AMD does
+    return bits;
+  }
   if (size < TINY) return irrational(env, x.negative, x.significand * LN2, x.exponent - WORK);
   const power = times(fixed(x), LN2) * (x.negative ? -1n : 1n);
   const value = series(power, (term, i) => times(term, power) / BigInt(i + 1));
@@ -117,8 +122,10 @@ const PI_66 = 0xc90fdaa22168c234cn;
 const PI_66_EXPONENT = -66;
 
 /** Whether an argument of sine, cosine and tangent is one that they reduce. */
-export const inRange = (bits: bigint): boolean =>
-  ((bits >> 64n) & 0x7fffn) < 0x3fffn + 63n || ((bits >> 64n) & 0x7fffn) === 0x7fffn;
+export const inRange = (env: Environment, bits: bigint): boolean => {
+  const x = unpack(EXTENDED, env, bits);
+  return x.kind !== 'finite' || magnitude(x) < 63;
+};
 
 interface Reduced {
   /** Of half turns' halves. */
@@ -144,9 +151,10 @@ const reduce = (x: Unpacked): Reduced => {
 const turned = (env: Environment, { quadrant, rest }: Reduced, shift: 0 | 1): bigint => {
   const q = (quadrant + shift) & 3;
   const flip = q >= 2;
-  if ((q & 1) === 1) return irrational(env, flip, cosine(fixed(rest)), -WORK);
+  const tiny = magnitude(rest) < TINY;
+  if ((q & 1) === 1) return irrational(env, flip, tiny ? ONE - 1n : cosine(fixed(rest)), -WORK);
   const signed = { ...rest, negative: rest.negative !== flip };
-  if (magnitude(rest) < TINY) return below(env, signed);
+  if (tiny) return below(env, signed);
   return irrational(env, signed.negative, sine(fixed(rest)), -WORK);
 };
 
@@ -170,21 +178,15 @@ export const trigonometric = (op: Trigonometric, env: Environment, bits: bigint)
 };
 export const PLUS_ONE = (0x3fffn << 64n) | (1n << 63n);
 
-/** `y` times the logarithm, to base 2, of 1 + `z` with a fixed `z`, or of a number so near to 1 that it is `z / ln 2`. */
+/** `y` times a logarithm. */
 const product = (
   env: Environment,
   y: Unpacked,
   negative: boolean,
   significand: bigint,
   exponent: number,
-  exact: boolean,
-): bigint => {
-  const sign = y.negative !== negative;
-  const value = y.significand * significand;
-  return exact
-    ? round(EXTENDED, env, sign, value, y.exponent + exponent)
-    : irrational(env, sign, value, y.exponent + exponent);
-};
+): bigint =>
+  irrational(env, y.negative !== negative, y.significand * significand, y.exponent + exponent);
 
 /** Of `m * 2^-WORK`, from 1/2 to 2. */
 const ln = (m: bigint): bigint => 2n * atanh(over(m - ONE, m + ONE));
@@ -207,17 +209,25 @@ export const log = (env: Environment, yBits: bigint, xBits: bigint): bigint => {
   return logarithm(env, x, y);
 };
 
+/** Exact, mostly, but reported to be inexact all the same. */
+const multiple = (env: Environment, y: Unpacked, power: number): bigint => {
+  const magnitude = y.significand * BigInt(Math.abs(power));
+  const result = round(EXTENDED, env, y.negative !== power < 0, magnitude, y.exponent);
+  env.flags |= PE;
+  if (((result >> 64n) & 0x7fffn) === 0n) env.flags |= UE;
+  return result;
+};
+
 const logarithm = (env: Environment, x: Unpacked, y: Unpacked): bigint => {
   let power = magnitude(x);
-  if (x.significand === 1n << BigInt(bitLength(x.significand) - 1))
-    return product(env, y, power < 0, BigInt(Math.abs(power)), 0, true);
+  if (x.significand === 1n << BigInt(bitLength(x.significand) - 1)) return multiple(env, y, power);
   let m = fixed({ significand: x.significand, exponent: x.exponent - power });
   if (2n * m > 3n * ONE) {
     m >>= 1n;
     power++;
   }
   const value = BigInt(power) * ONE + over(ln(m), LN2);
-  return product(env, y, value < 0n, abs(value), -WORK, false);
+  return product(env, y, value < 0n, abs(value), -WORK);
 };
 
 /** `y * log2(x + 1)`; `x` below -1 + sqrt(1/2) or above sqrt(2) - 1 is undefined. */
@@ -236,12 +246,12 @@ export const log1 = (env: Environment, yBits: bigint, xBits: bigint): bigint => 
   if (x.kind === 'zero' || y.kind === 'zero') return zero(EXTENDED, negative);
   if (magnitude(x) < TINY) {
     const inverse = over(ONE, LN2);
-    return product(env, y, x.negative, x.significand * inverse, x.exponent - WORK, false);
+    return product(env, y, x.negative, x.significand * inverse, x.exponent - WORK);
   }
   if (magnitude(x) >= 0) return xBits;
   const z = fixed(x) * (x.negative ? -1n : 1n);
   const value = over(2n * atanh(over(z, 2n * ONE + z)), LN2);
-  return product(env, y, value < 0n, abs(value), -WORK, false);
+  return product(env, y, value < 0n, abs(value), -WORK);
 };
 
 /** The angle of the point whose abscissa is `x` and ordinate `y`. */
