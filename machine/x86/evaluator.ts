@@ -9,7 +9,7 @@ import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD, VECTOR_XM } from '../exit.t
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
-import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
+import { condition, divided, overlay, statusFlags, truncate } from './eval-arithmetic.ts';
 import { BigX87 } from './eval-x87.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import {
@@ -189,21 +189,24 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
 
   pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
     const [sp, bp] = [this.get(RSP), this.get(RBP)];
-    const frame = BigInt.asUintN(64, sp - BigInt(w));
+    const below = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base - BigInt(bytes));
+    const frame = below(sp, w);
     const outer = Number(this.read(level)) & 31;
-    const below = (base: bigint, i: number): bigint =>
-      this.#checked(BigInt.asUintN(64, base - BigInt(w * i)), w, true);
-    for (let i = 0; i <= outer; i++) {
-      if (i > 0 && i < outer) this.#read(below(bp, i), w, false);
-      this.#read(below(frame, i), w, true);
+    let pushed = truncate(w, bp);
+    for (let i = 1; i <= outer; i++) {
+      const copied = (): bigint => {
+        const address = below(bp, w * i);
+        const old = this.#read(this.#checked(address, w, true), w, false);
+        return truncate(w, overlay(old, pushed, w * i, address - below(sp, w * i)));
+      };
+      pushed = (pushed << BigInt(8 * w)) | (i < outer ? copied() : truncate(w, frame));
     }
-    const top = BigInt.asUintN(64, frame - BigInt(w * outer) - size);
+    const bytes = w * (outer + 1);
+    const top = below(below(sp, bytes), Number(size));
     this.#read(this.#checked(top, w, true), w, true);
-    // nothing faults any more; a frame pointer may be one just pushed
-    for (let i = 0; i <= outer; i++) {
-      const copied = i > 0 && i < outer ? this.memory.read(below(bp, i), w, false) : frame;
-      this.memory.write(below(frame, i), w, truncate(w, i === 0 ? bp : copied));
-    }
+    const lowest = this.#checked(below(sp, bytes), bytes, true);
+    this.#read(lowest, bytes, true);
+    this.memory.write(lowest, bytes, pushed);
     this.#effects = true;
     return [frame, top];
   }
@@ -284,16 +287,9 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   }
 
   helper(name: Helper, w: Width, high: bigint, low: bigint, divisor: bigint) {
-    const bits = w * 8;
-    const joined = (high << BigInt(bits)) | low;
-    const isSigned = name === 'idiv';
-    const x = isSigned ? BigInt.asIntN(2 * bits, joined) : joined;
-    const y = isSigned ? signed(w, divisor) : divisor;
-    if (y === 0n) this.#fault(new Fault(VECTOR_DE));
-    const quotient = x / y;
-    const kept = isSigned ? signed(w, quotient) : truncate(w, quotient);
-    if (kept !== quotient) this.#fault(new Fault(VECTOR_DE));
-    return [truncate(w, quotient), truncate(w, x % y)] as const;
+    const result = divided(name === 'idiv', w, (high << BigInt(w * 8)) | low, divisor);
+    if (result === undefined) this.#fault(new Fault(VECTOR_DE));
+    return result;
   }
 
   raise(vector: number, trap?: 'trap'): void {

@@ -8,7 +8,7 @@ import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
 import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
-import { conversions, floats } from '../../../machine/x86/rows-floats.ts';
+import { conversions, floatControl, floats } from '../../../machine/x86/rows-floats.ts';
 import {
   x87Arithmetic,
   x87Comparisons,
@@ -34,14 +34,14 @@ import {
   WINDOW_LOW,
 } from './case.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
-import { anyExtended, anyX87, putX87 } from './x87-values.ts';
+import { anyExtended, anyX87, getX87, putX87, renew } from './x87-values.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
   .flatMap((row) => row.forms);
 
 /** Rows whose operands are numbers. */
-const numeric = new Set<Row>([...floats, ...conversions]);
+const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
 const NOISE = 1 << 16;
 const x87Rows = new Set<Row>([
   ...x87Moves,
@@ -90,6 +90,7 @@ export class Generator {
   readonly #bytes = new Uint8Array(16);
   /** To copy from: drawing every byte of a case anew would take most of the time. */
   readonly #noise: Uint8Array;
+  readonly #x87 = new X87Registers();
   #length = 0;
 
   constructor(seed: number) {
@@ -99,6 +100,11 @@ export class Generator {
 
   /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
   fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
+    this.#state(test);
+    return this.instruct(test, form);
+  }
+
+  #state(test: Case): void {
     const r = this.#random;
     for (const at of [WINDOW, VECTORS]) {
       const from = r.below(NOISE - 256);
@@ -108,12 +114,18 @@ export class Generator {
       test.set(WINDOW + 8 * r.below(32), this.#value());
       test.set(VECTORS + 8 * r.below(32), this.#value());
     }
-    putX87(test, this.#x87(form));
-    test.mxcsr = anyMxcsr(r);
+    putX87(test, anyX87(r));
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+  }
+
+  /** Puts an instruction into a filled case, and what it works on. */
+  instruct(test: Case, form: Form): Operation | Undecodable {
+    const r = this.#random;
     test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
+    test.mxcsr = anyMxcsr(r);
+    if (x87Rows.has(form.row)) this.#renewX87(test);
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
@@ -217,10 +229,10 @@ export class Generator {
     return (mod << 6) | (reg << 3) | r.below(8);
   }
 
-  /** Mostly as after FNINIT where nothing looks at it. */
-  #x87(form: Form): X87Registers {
-    const r = this.#random;
-    return r.chance(x87Rows.has(form.row) ? 97 : 4) ? anyX87(r) : new X87Registers();
+  #renewX87(test: Case): void {
+    getX87(test, this.#x87);
+    renew(this.#random, this.#x87);
+    putX87(test, this.#x87);
   }
 
   /** Makes a number of what lies at `pointer`. */
@@ -240,15 +252,20 @@ export class Generator {
   /** Makes numbers of the operands that are vectors, or at `pointer`. */
   #numbers(test: Case, op: Operation, pointer: bigint): void {
     const r = this.#random;
-    const w = r.chance(90) === /s[ds]|d[ds]|pd/.test(op.form.row.name) ? 8 : 4;
+    const { name } = op.form.row;
+    const double = (name.startsWith('cvt') ? /^cvtt?[sp]d/ : /[sp]d$/).test(name);
+    const w = r.chance(95) === double ? 8 : 4;
     for (const each of op.operands) {
       if (each.kind !== 'vector') continue;
       for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
     }
     const at = windowOffset(pointer);
     const end = WINDOW_LOW + WINDOW_HIGH;
-    for (let i = 0; i < 16; i += w)
-      if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
+    if (name === 'ldmxcsr' && at >= 0 && at + 4 <= end)
+      test.view.setUint32(WINDOW + at, anyMxcsr(r), true);
+    else
+      for (let i = 0; i < 16; i += w)
+        if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
   }
 
   #number(test: Case, at: number, w: 4 | 8): void {

@@ -1,5 +1,13 @@
 /** States of the x87 worth starting from. */
-import { EXCEPTIONS, setWords, tagOf, X87Registers } from '../../../machine/x86/x87-state.ts';
+import {
+  EXCEPTIONS,
+  physical,
+  SUMMARY,
+  setWords,
+  TOP,
+  tagOf,
+  X87Registers,
+} from '../../../machine/x86/x87-state.ts';
 import type { Choices } from '../../properties/choices.ts';
 import type { Case } from './case.ts';
 import { FCW } from './case.ts';
@@ -93,12 +101,12 @@ export const putX87 = (test: Case, x87: X87Registers): void => {
   view.setUint16(FCW, x87.control, true);
   view.setUint16(FCW + 2, x87.status, true);
   view.setUint16(FCW + 4, x87.valid, true);
-  const pending = (x87.status & 0x80) !== 0;
+  const pending = (x87.status & SUMMARY) !== 0;
   view.setUint16(FCW + 6, pending ? x87.opcode : 0, true);
   test.set(FCW + 8, pending ? x87.ip : 0n);
   test.set(FCW + 16, pending ? x87.dp : 0n);
   for (let i = 0; i < 8; i++) {
-    const value = x87.register(((x87.status >> 11) + i) & 7);
+    const value = x87.register(physical(x87, i));
     test.set(FCW + 32 + 16 * i, value & FULL);
     test.set(FCW + 40 + 16 * i, value >> 64n);
   }
@@ -113,21 +121,29 @@ export const getX87 = (test: Case, x87: X87Registers): void => {
   x87.dp = test.get(FCW + 16);
   for (let i = 0; i < 8; i++) {
     const at = FCW + 32 + 16 * i;
-    x87.setRegister(((x87.status >> 11) + i) & 7, test.get(at) | (test.get(at + 8) << 64n));
+    x87.setRegister(physical(x87, i), test.get(at) | (test.get(at + 8) << 64n));
   }
 };
 
-export const anyX87 = (r: Choices): X87Registers => {
-  const x87 = new X87Registers();
+/** Other words and other numbers near the top of the stack; TOP and the rest stay. */
+export const renew = (r: Choices, x87: X87Registers): void => {
   const control = anyControl(r);
   const flags = r.chance(60) ? 0 : r.bits() & (r.chance(85) ? control & EXCEPTIONS : EXCEPTIONS);
-  setWords(x87, control, (r.bits() & 0x7f40) | flags);
+  setWords(x87, control, (x87.status & TOP) | (r.bits() & 0x4740) | flags);
   x87.valid = r.chance(60) ? 0xff : r.bits() & 0xff;
   x87.opcode = r.bits() & 0x7ff;
   x87.ip = r.u64() >> 17n;
   x87.dp = r.u64() >> 17n;
+  const [first, second] = [physical(x87, 0), physical(x87, r.chance(70) ? 1 : r.below(8))];
+  x87.setRegister(first, anyExtended(r));
+  x87.setRegister(second, r.chance(8) ? x87.register(first) : anyExtended(r));
+};
+
+export const anyX87 = (r: Choices): X87Registers => {
+  const x87 = new X87Registers();
+  x87.status = r.bits() & TOP;
   for (let i = 0; i < 8; i++) x87.setRegister(i, anyExtended(r));
-  if (r.chance(20)) x87.setRegister(r.below(8), x87.register(r.below(8)));
+  renew(r, x87);
   return x87;
 };
 
@@ -135,7 +151,7 @@ export const anyX87 = (r: Choices): X87Registers => {
 export const describeX87 = (x87: X87Registers): string => {
   const words = `fcw=${x87.control.toString(16)} fsw=${x87.status.toString(16)}`;
   const stack = Array.from({ length: 8 }, (_, i) => {
-    const at = ((x87.status >> 11) + i) & 7;
+    const at = physical(x87, i);
     const name = tagOf(x87, at) === 3 ? `(st${i})` : `st${i}`;
     return `${name}=${x87.register(at).toString(16).padStart(20, '0')}`;
   });
