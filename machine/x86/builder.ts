@@ -154,6 +154,8 @@ export interface Builder<V, O extends Sized>
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
+  vector(register: number): V;
+  setVector(register: number, value: V): void;
   /** A general register in the address size: counters and indexes of strings. */
   getIndex(register: number): V;
   setIndex(register: number, value: V): void;

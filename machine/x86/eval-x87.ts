@@ -53,6 +53,8 @@ import {
 const SIGN = 1n << 79n;
 /** What a write to an MMX register leaves in the bits above it. */
 const MMX_TOP = 0xffffn << 64n;
+/** So much of an address FIP and FDP hold. */
+const ADDRESS_BITS = 48;
 const CODES = C0 | C1 | C2 | C3;
 /** Significand bits by precision control; 1 is reserved. */
 const PRECISION = [24, 64, 53, 64];
@@ -325,7 +327,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
     switch (field) {
       case 'ip':
       case 'dp':
-        x87[field] = value;
+        x87[field] = BigInt.asUintN(64, BigInt.asIntN(ADDRESS_BITS, value));
         return;
       case 'control':
         setWords(x87, Number(value), x87.status);

@@ -88,6 +88,64 @@ const restore: Semantics = (b, size, s) => {
   }
 };
 
+const VECTORS = 16;
+/** Bits of MXCSR that exist, as the image says. */
+const MXCSR_MASK = 0xffff;
+
+/** An image of FXSAVE in quadwords; `wide`: its pointers have 64 bits. */
+const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean): V[] => {
+  const at = (value: V, bit: number): V => b.shl(8, value, b.imm(bit));
+  const [control, status, valid] = [
+    b.x87Field('control'),
+    at(b.x87Field('status'), 16),
+    at(b.x87Field('valid'), 32),
+  ];
+  const words = b.or(8, b.or(8, control, status), b.or(8, valid, at(b.x87Field('opcode'), 48)));
+  const pointer = (field: 'ip' | 'dp'): V =>
+    wide ? b.x87Field(field) : b.and(4, b.x87Field(field), b.imm(0xffffffff));
+  const mxcsr = b.or(8, b.mxcsr(), b.imm(BigInt(MXCSR_MASK) << 32n));
+  const registers = [
+    ...Array.from({ length: 8 }, (_, i) => b.x87Raw(i)),
+    ...Array.from({ length: VECTORS }, (_, i) => b.vector(i)),
+  ];
+  const halves = registers.flatMap((x) => [b.lane(8, x, b.imm(0)), b.lane(8, x, b.imm(1))]);
+  return [words, pointer('ip'), pointer('dp'), mxcsr, ...halves];
+};
+const IMAGE = 4 + 2 * (8 + VECTORS);
+
+const saveImage =
+  (wide: boolean): Semantics =>
+  (b, _w, d) =>
+    b.writeBlock(d, 8, image(b, wide));
+
+const loadImage = <V, O extends Sized>(
+  b: Builder<V, O>,
+  wide: boolean,
+  all: readonly V[],
+): void => {
+  const [words, ip, dp, mxcsr, ...halves] = all as [V, V, V, V, ...V[]];
+  b.loadMxcsr(b.and(8, mxcsr, b.imm(0xffffffff)));
+  const word = (i: number): V => b.lane(2, words, b.imm(i));
+  b.setX87Field('control', word(0));
+  b.setX87Field('status', word(1));
+  b.setX87Field('valid', b.and(1, word(2), b.imm(0xff)));
+  b.setX87Field('opcode', b.and(2, word(3), b.imm(0x7ff)));
+  const pointer = (value: V): V => (wide ? value : b.and(8, value, b.imm(0xffffffff)));
+  b.setX87Field('ip', pointer(ip));
+  b.setX87Field('dp', pointer(dp));
+  const register = (i: number): V => b.join(8, [halves[2 * i]!, halves[2 * i + 1]!]);
+  for (let i = 0; i < 8; i++) {
+    const low = [0, 1, 2, 3, 4].map((lane) => b.lane(2, register(i), b.imm(lane)));
+    b.setX87Raw(i, b.join(2, low));
+  }
+  for (let i = 0; i < VECTORS; i++) b.setVector(i, register(8 + i));
+};
+
+const restoreImage =
+  (wide: boolean): Semantics =>
+  (b, _w, s) =>
+    loadImage(b, wide, b.readBlock(s, 8, IMAGE));
+
 const turn =
   (by: 1 | 7): Semantics =>
   (b) =>
@@ -126,4 +184,8 @@ export const x87Control = [
   row('fnstenv', 'D9/6 M', {}, storeEnvironment),
   row('frstor', 'DD/4 M', {}, restore),
   row('fnsave', 'DD/6 M', {}, save),
+  row('fxsave', 'NP:0FAE/0 Mx', { rexW: false }, saveImage(false)),
+  row('fxsave64', 'NP:0FAE/0 Mx', { rexW: true }, saveImage(true)),
+  row('fxrstor', 'NP:0FAE/1 Mx', { rexW: false }, restoreImage(false)),
+  row('fxrstor64', 'NP:0FAE/1 Mx', { rexW: true }, restoreImage(true)),
 ];

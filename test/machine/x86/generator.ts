@@ -6,9 +6,15 @@
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
-import type { Form, Row } from '../../../machine/x86/row.ts';
+import type { Form, OperandSpec, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
-import { conversions, floatControl, floats } from '../../../machine/x86/rows-floats.ts';
+import {
+  conversions,
+  floatControl,
+  floats,
+  mmxConversions,
+} from '../../../machine/x86/rows-floats.ts';
+import { mmxMoves } from '../../../machine/x86/rows-sse2.ts';
 import {
   x87Arithmetic,
   x87Comparisons,
@@ -33,6 +39,7 @@ import {
   WINDOW_HIGH,
   WINDOW_LOW,
 } from './case.ts';
+import { isBlock } from './explained.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
 import { anyExtended, anyX87, getX87, putX87, renew } from './x87-values.ts';
 
@@ -42,14 +49,28 @@ export const forms: readonly Form[] = rows
 
 /** Rows whose operands are numbers. */
 const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
+/** As many bytes before the end of the page FXSAVE takes. */
+const LARGEST_BLOCK = 512;
 const NOISE = 1 << 16;
+const WINDOW_BYTES = WINDOW_LOW + WINDOW_HIGH;
+const NOISY = [
+  [WINDOW, WINDOW_BYTES],
+  [VECTORS, 256],
+] as const;
 const x87Rows = new Set<Row>([
   ...x87Moves,
   ...x87Arithmetic,
   ...x87Functions,
   ...x87Comparisons,
   ...x87Control,
+  ...mmxMoves,
+  ...mmxConversions,
 ]);
+
+const X87_OPERANDS = new Set<OperandSpec['kind']>(['ST', 'STi', 'P', 'Q', 'N']);
+
+const usesX87 = ({ row, operands }: Form): boolean =>
+  x87Rows.has(row) || operands.some(({ kind }) => X87_OPERANDS.has(kind));
 
 const EDGES = [
   0n,
@@ -106,12 +127,12 @@ export class Generator {
 
   #state(test: Case): void {
     const r = this.#random;
-    for (const at of [WINDOW, VECTORS]) {
-      const from = r.below(NOISE - 256);
-      test.bytes.set(this.#noise.subarray(from, from + 256), at);
+    for (const [at, length] of NOISY) {
+      const from = r.below(NOISE - length);
+      test.bytes.set(this.#noise.subarray(from, from + length), at);
     }
     for (let i = 0; i < 8; i++) {
-      test.set(WINDOW + 8 * r.below(32), this.#value());
+      test.set(WINDOW + 8 * r.below(WINDOW_BYTES / 8), this.#value());
       test.set(VECTORS + 8 * r.below(32), this.#value());
     }
     putX87(test, anyX87(r));
@@ -125,7 +146,7 @@ export class Generator {
     const r = this.#random;
     test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
     test.mxcsr = anyMxcsr(r);
-    if (x87Rows.has(form.row)) this.#renewX87(test);
+    if (usesX87(form)) this.#renewX87(test);
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
@@ -136,7 +157,7 @@ export class Generator {
     if (typeof op !== 'string') {
       const pointer = this.#aim(test, op, rip);
       if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
-      else if (x87Rows.has(op.form.row)) this.#memoryNumber(test, op, pointer);
+      else if (usesX87(op.form)) this.#memoryNumber(test, op, pointer);
     }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
     return op;
@@ -240,7 +261,9 @@ export class Generator {
     const r = this.#random;
     const at = windowOffset(pointer);
     const width = op.operands.find(({ kind }) => kind === 'memory')?.width ?? 0;
-    if (at < 0 || at + width > WINDOW_LOW + WINDOW_HIGH) return;
+    if (at < 0 || at + width > WINDOW_BYTES) return;
+    if (op.form.row.name.startsWith('fxrstor') && at + 28 <= WINDOW_BYTES)
+      test.view.setUint32(WINDOW + at + 24, anyMxcsr(r), true);
     if (width === 4 || width === 8) this.#number(test, WINDOW + at, width);
     if (width !== 10) return;
     const decimal = op.form.row.name === 'fbld';
@@ -260,7 +283,7 @@ export class Generator {
       for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
     }
     const at = windowOffset(pointer);
-    const end = WINDOW_LOW + WINDOW_HIGH;
+    const end = WINDOW_BYTES;
     if (name === 'ldmxcsr' && at >= 0 && at + 4 <= end)
       test.view.setUint32(WINDOW + at, anyMxcsr(r), true);
     else
@@ -285,6 +308,7 @@ export class Generator {
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
     if (memory === undefined || r.chance(5)) return 0n;
     let pointer = this.#pointer();
+    if (isBlock(op) && r.chance(75)) pointer = BigInt(DATA + PAGE - LARGEST_BLOCK - r.below(33));
     if (memory.aligned && r.chance(85)) pointer &= ~15n;
     const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
     const { base, index, scale } = memory;
