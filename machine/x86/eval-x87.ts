@@ -265,7 +265,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
       if (!this.#reducible(x)) return [x, x, 0n] as const;
       if (op === 'tan') {
         const value = trigonometric('tan', env, x);
-        return [value, isNumber(x) ? PLUS_ONE : value, 1n] as const;
+        return [value, isNumber(value) ? PLUS_ONE : value, 1n] as const;
       }
       return [trigonometric('sin', env, x), trigonometric('cos', env, x), 1n] as const;
     });

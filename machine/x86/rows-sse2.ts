@@ -128,7 +128,7 @@ const wordIndex = <V, O extends Sized>(b: Builder<V, O>, vector: Sized, i: O): V
   b.and(1, b.read(i), b.imm(vector.width / 2 - 1));
 
 export const mmxMoves = [
-  row('emms', '0F77', {}, (b) => {
+  row('emms', 'NP:0F77', {}, (b) => {
     b.mmx(() => {});
     b.setX87Field('valid', b.imm(0));
   }),

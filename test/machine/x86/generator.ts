@@ -39,6 +39,7 @@ import {
   WINDOW_HIGH,
   WINDOW_LOW,
 } from './case.ts';
+import { windowOffset } from './effective-address.ts';
 import { isBlock } from './explained.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
 import { anyExtended, anyX87, getX87, putX87, renew } from './x87-values.ts';
@@ -98,13 +99,6 @@ const WIDE = [
 const BASE_FLAGS = 0x302;
 const SETTABLE = 0xcd5;
 const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
-
-/** Where `pointer` points to in a case's window; no such place if below 0. */
-const windowOffset = (pointer: bigint): number => {
-  const at = Number(pointer) - DATA;
-  if (at < WINDOW_LOW) return at;
-  return at < PAGE - WINDOW_HIGH ? -1 : at - (PAGE - WINDOW_HIGH) + WINDOW_LOW;
-};
 
 export class Generator {
   readonly #random: Choices;

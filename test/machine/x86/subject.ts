@@ -149,8 +149,16 @@ const fields = (ours: Case, native: Case): string[] => {
   for (let i = 0; i < 16; i++)
     if (!(near && closeVectors(ours.vector(i), native.vector(i))))
       compare(`xmm${i}`, ours.vector(i), native.vector(i));
-  if (Buffer.compare(ours.window, native.window) !== 0) found.push('memory differs');
+  if (Buffer.compare(ours.window, native.window) !== 0)
+    found.push(`memory differs${memoryText(ours.window, native.window)}`);
   return found;
+};
+
+/** The first byte and the number of those that differ. */
+const memoryText = (ours: Uint8Array, native: Uint8Array): string => {
+  const at = [...ours.keys()].filter((i) => ours[i] !== native[i]);
+  const [first] = at;
+  return ` in ${at.length} bytes, window+${first}: ${ours[first!]}, processor ${native[first!]}`;
 };
 
 /** The instructions of which the architecture only bounds the error. */
