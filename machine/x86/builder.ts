@@ -170,7 +170,8 @@ export interface Builder<V, O extends Sized>
   update(operand: O, change: (old: V) => V, at?: V): V;
   /** Words of `w` bytes, the lowest first, all or nothing. */
   readBlock(operand: O, w: Width, count: number): V[];
-  writeBlock(operand: O, w: Width, words: readonly V[]): void;
+  /** `bytes`: so many must be there, if more than are written. */
+  writeBlock(operand: O, w: Width, words: readonly V[], bytes?: number): void;
   /** As `update` on 16 bytes that must be aligned, as two halves. */
   updatePair(operand: O, change: (low: V, high: V) => readonly [V, V]): readonly [V, V];
   /** The effective address, without segment. */

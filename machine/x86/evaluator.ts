@@ -156,11 +156,11 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     return Array.from({ length: count }, (_, i) => truncate(w, all >> BigInt(8 * w * i)));
   }
 
-  writeBlock(o: Operand, w: Width, words: readonly bigint[]): void {
+  writeBlock(o: Operand, w: Width, words: readonly bigint[], bytes = w * words.length): void {
     const all = words.reduceRight((sum, word) => (sum << BigInt(8 * w)) | truncate(w, word), 0n);
-    this.#mayFault();
-    const bytes = w * words.length;
-    this.memory.write(this.#block(o, bytes), bytes, all);
+    const address = this.#block(o, bytes);
+    this.#read(address, bytes, true);
+    this.memory.write(address, w * words.length, all);
     this.#effects = true;
   }
 

@@ -111,12 +111,13 @@ const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean): V[] => {
   const halves = registers.flatMap((x) => [b.lane(8, x, b.imm(0)), b.lane(8, x, b.imm(1))]);
   return [words, pointer('ip'), pointer('dp'), mxcsr, ...halves];
 };
-const IMAGE = 4 + 2 * (8 + VECTORS);
+/** Quadwords of the image; what is behind the registers belongs to nobody. */
+const WITH_RESERVED = 64;
 
 const saveImage =
   (wide: boolean): Semantics =>
   (b, _w, d) =>
-    b.writeBlock(d, 8, image(b, wide));
+    b.writeBlock(d, 8, image(b, wide), 8 * WITH_RESERVED);
 
 const loadImage = <V, O extends Sized>(
   b: Builder<V, O>,
@@ -144,7 +145,7 @@ const loadImage = <V, O extends Sized>(
 const restoreImage =
   (wide: boolean): Semantics =>
   (b, _w, s) =>
-    loadImage(b, wide, b.readBlock(s, 8, IMAGE));
+    loadImage(b, wide, b.readBlock(s, 8, WITH_RESERVED));
 
 const turn =
   (by: 1 | 7): Semantics =>

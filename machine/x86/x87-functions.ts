@@ -235,12 +235,10 @@ export const log1 = (env: Environment, yBits: bigint, xBits: bigint): bigint => 
   const [x, y] = [unpack(EXTENDED, env, xBits), unpack(EXTENDED, env, yBits)];
   const nan = nanResult(EXTENDED, env, y, x);
   if (nan !== undefined) return nan;
-  if (x.kind === 'infinite') {
-    if (x.negative || y.kind === 'zero') return invalid(EXTENDED, env);
-    return infinity(EXTENDED, y.negative);
-  }
+  if (x.kind === 'infinite' && (x.negative || y.kind === 'zero')) return invalid(EXTENDED, env);
   if (x.kind === 'zero' && y.kind === 'infinite') return invalid(EXTENDED, env);
   if (x.denormal || y.denormal) env.flags |= DE;
+  if (x.kind === 'infinite') return infinity(EXTENDED, y.negative);
   const negative = x.negative !== y.negative;
   if (y.kind === 'infinite') return infinity(EXTENDED, negative);
   if (x.kind === 'zero' || y.kind === 'zero') return zero(EXTENDED, negative);

@@ -57,12 +57,13 @@ const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
 export const isBlock = (op: Operation): boolean =>
   /^f(n?save|rstor|n?stenv|ldenv|xsave|xrstor)/.test(op.form.row.name);
 
-const LARGEST_BLOCK = 512n;
+export const LARGEST_BLOCK = 512n;
 const CANONICAL_END = 1n << 47n;
 
 const straddles = (op: Operation, test: Case): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
-  return address < CANONICAL_END && address + LARGEST_BLOCK > CANONICAL_END;
+  const ends = op.addressWidth === 4 ? [1n << 32n] : [CANONICAL_END, 1n << 64n];
+  return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
 
 /** All exceptions of SSE are masked. */
@@ -100,7 +101,7 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if (name.startsWith('loop') && op.repeat !== 0) return true;
   // A processor has pushed already when ENTER faults.
   if (name === 'enter') return !entersWell(op, test);
-  // The vector of a block that starts canonical and ends elsewhere.
+  // Blocks over an end of the address space: the vector, or where they go on.
   if (isBlock(op) && straddles(op, test)) return true;
   // AMD has entered MMX already when one of these faults.
   if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
