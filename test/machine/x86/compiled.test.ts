@@ -39,7 +39,9 @@ uint64_t f(uint64_t n) {
   double root = sum < 0 ? -sum : sum;
   for (int i = 0; i < 40; i++) root = root > 0 ? (root + sum / root) / 2 : 1;
   union { double d; uint64_t u; } bits = { root + product };
-  return r ^ bits.u;
+  long double wide = 1;
+  for (int i = 1; i < 30; i++) wide = (wide * 1.0625L + r) / (i + 0.25L) - (wide < i ? i : (int)wide);
+  return r ^ bits.u ^ (uint64_t)(int64_t)(wide * 1e12L);
 }`;
 const MAIN = `${FUNCTION}
 #include <stdio.h>
