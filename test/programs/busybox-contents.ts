@@ -2,7 +2,7 @@
 import type { Contents } from './sandbox.ts';
 
 /** Lines of the long files. */
-const LINES = 120;
+const LINES = 300;
 
 const WORDS = 'the quick brown fox jumps over a lazy dog while seven wizards box'.split(' ');
 

@@ -7,7 +7,7 @@ import { Files } from './files.ts';
 import { Frames } from './frames.ts';
 import { type Command, ENVIRONMENT, type Result } from './native.ts';
 import { Stream } from './open-file.ts';
-import { Process } from './process.ts';
+import { type Execute, Process } from './process.ts';
 
 export interface Run extends Result {
   /** What killed it, if it did not exit. */
@@ -25,8 +25,22 @@ export class Linux {
   #program = '';
   #file = new Uint8Array();
 
-  /** `limit`: after so many cycles it is killed. */
-  run(command: Command, limit = Number.POSITIVE_INFINITY): Run {
+  /** After `limit` cycles it is killed. */
+  run(command: Command, limit: number): Run {
+    return this.#run(command, limit, (vcpu) => this.#engine.run(vcpu));
+  }
+
+  /** The same, by the evaluator alone. */
+  runExactly(command: Command, limit: number): Run {
+    return this.#run(command, limit, (vcpu) => {
+      for (;;) {
+        const outcome = this.#engine.step(vcpu);
+        if (outcome.kind !== 'done' || vcpu.pcpu.now >= vcpu.pcpu.horizon) return outcome;
+      }
+    });
+  }
+
+  #run(command: Command, limit: number, execute: Execute): Run {
     const files = new Files(command.directory);
     const [input, output, errors]: Uint8Array[][] = [[], [], []];
     if (command.input?.length) input!.push(command.input);
@@ -36,7 +50,7 @@ export class Linux {
     const process = new Process(this.#machine, this.#frames, files);
     try {
       process.load(this.#read(command.program), command.args, ENVIRONMENT);
-      const ended = process.run(this.#engine, limit);
+      const ended = process.run(execute, limit);
       const { instructions, cycles } = process;
       const [out, err] = [output!, errors!].map((chunks) =>
         Buffer.concat(chunks).toString('latin1'),

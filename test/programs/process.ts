@@ -34,7 +34,6 @@ import {
   type Vcpu,
 } from '../../machine/vcpu.ts';
 import { disassembleBytes } from '../../machine/x86/disassembler.ts';
-import type { Engine } from '../../machine/x86/engine.ts';
 import type { Fault, Outcome } from '../../machine/x86/state.ts';
 import { AddressSpace, EXECUTE, pageUp, READ, WRITE } from './address-space.ts';
 import type { Calls } from './calls.ts';
@@ -65,6 +64,9 @@ const SIGNALS: Readonly<Record<number, number>> = {
   17: 7,
   19: 8,
 };
+
+/** Until the horizon, a fault or an exit. */
+export type Execute = (vcpu: Vcpu) => Outcome;
 
 export class Process {
   readonly vcpu: Vcpu;
@@ -119,11 +121,11 @@ export class Process {
   }
 
   /** @returns what was wrong, if anything was, and the status as a shell shows it. */
-  run(engine: Engine, cycles: number): { status: number; report: string } {
+  run(execute: Execute, cycles: number): { status: number; report: string } {
     const { pcpu } = this.vcpu;
     pcpu.horizon = pcpu.now + cycles;
     try {
-      while (this.status === undefined) this.#serve(engine.run(this.vcpu));
+      while (this.status === undefined) this.#serve(execute(this.vcpu));
       return { status: this.status, report: '' };
     } catch (thrown) {
       if (!(thrown instanceof Killed)) throw thrown;
