@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { buildPv, PV_VIRT_BASE } from '../../hypervisor/builder-pv.ts';
+import { buildPv, PV_VIRT_BASE, scriptImage } from '../../hypervisor/builder-pv.ts';
 import { Domain } from '../../hypervisor/domain.ts';
 import { TYPE_L4 } from '../../hypervisor/page-types.ts';
 import { GrantEntryV1, GTF_permit_access } from '../../protocol/grant-table.ts';
 import { StartInfo } from '../../protocol/start-info.ts';
 import { fixture, recount } from './memory-fixture.ts';
 
-const config = { guestEntry: 0x1000, cmdline: '', storePort: 1, consolePort: 2 };
+const config = { image: scriptImage(0x1000), cmdline: '', storePort: 1, consolePort: 2 };
 
 describe('buildPv', () => {
   it('leaves a start_info that describes the domain', () => {
