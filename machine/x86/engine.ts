@@ -4,8 +4,9 @@
  */
 import { CAUSE_WORK } from '../account.ts';
 import type { Machine } from '../machine.ts';
-import { ICOUNT, type Vcpu } from '../vcpu.ts';
+import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { Evaluator } from './evaluator.ts';
+import { TF } from './flags.ts';
 import type { Outcome } from './state.ts';
 import { VcpuMemory } from './vcpu-memory.ts';
 import { VcpuState } from './vcpu-state.ts';
@@ -21,14 +22,14 @@ export class Engine {
   }
 
   /**
-   * Run to the horizon of the vCPU's CPU: `done`. Or to an instruction that faults (RIP is at it, nothing has changed), or
+   * Run to the horizon of the vCPU's CPU, or until RFLAGS.TF is set: `done`. Or to an instruction that faults (RIP is at it, nothing has changed), or
    * one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
    */
   run(vcpu: Vcpu): Outcome {
     const { clock } = vcpu.pcpu;
     while (clock[0]! < clock[1]!) {
       const outcome = this.step(vcpu);
-      if (outcome.kind !== 'done') return outcome;
+      if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
     }
     return DONE;
   }
