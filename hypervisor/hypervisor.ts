@@ -4,7 +4,7 @@
  */
 import { Observable, Subject } from 'rxjs';
 import { CAUSE_PORT_IO } from '../machine/account.ts';
-import { EXIT_SYSCALL, exitName, vectorName } from '../machine/exit.ts';
+import { EXIT_SYSCALL, exitName, OPS, vectorName } from '../machine/exit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ACCESS_WRITE } from '../machine/page-walk.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
@@ -78,7 +78,7 @@ export class Hypervisor implements Underneath, Dispatcher {
    */
   currentCause = 0;
   readonly hypercallCauses = new Int16Array(HYPERCALLS + 1);
-  readonly emulationCauses = new Int16Array(32);
+  readonly emulationCauses = new Int16Array(OPS);
   readonly notificationCause: number;
   readonly upcallCause: number;
   readonly syscallCause: number;

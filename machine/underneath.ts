@@ -32,4 +32,6 @@ export interface Processor {
   readonly vcpu: Vcpu;
   /** Run until it waits, is preempted, or is stopped. */
   run(): Promise<void>;
+  /** The instruction at RIP as text, if code lies there. */
+  instruction?(): string;
 }

@@ -127,7 +127,9 @@ describe('the evaluator', () => {
         const outcome = evaluator.step();
         if (outcome.kind !== 'fault' || outcome.fault.vector !== 14) break;
         injected++;
-        expect([...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags]).toEqual(before);
+        expect([...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags]).toEqual(
+          before,
+        );
         expect(Buffer.compare(memory.bytes, content)).toBe(0);
       }
     }
