@@ -144,11 +144,8 @@ const writeP2m = (frames: FrameTable, mfns: Uint32Array, { p2m, p2mPages }: PvLa
   for (let page = 0; page < p2mPages; page++) {
     const frame = mfns[p2m + page]!;
     const word = memory.frameAt(frame) >>> 2;
-    for (let i = 0; i < 512; i++) {
-      const pfn = page * 512 + i;
-      memory.u32[word + 2 * i] = pfn < mfns.length ? mfns[pfn]! : 0xffffffff;
-      if (pfn >= mfns.length) memory.u32[word + 2 * i + 1] = 0xffffffff;
-    }
+    const part = mfns.subarray(page * 512, page * 512 + 512);
+    for (let i = 0; i < part.length; i++) memory.u32[word + 2 * i] = part[i]!;
     frames.markUsed(frame);
   }
 };
@@ -173,6 +170,7 @@ const writeStartInfo = (
   const { memory } = frames;
   const { image, ramdisk } = config;
   const own = !domain.privileged;
+  const ramdiskBytes = ramdisk?.length ?? 0;
   const byPfn = ramdisk !== undefined && image.modStartPfn;
   StartInfo.set(memory.view, memory.frameAt(mfns[layout.startInfo]!), {
     magic: 'xen-3.0-x86_64',
@@ -191,7 +189,7 @@ const writeStartInfo = (
     nrPtFrames: layout.tableCount,
     mfnList: Va(layout.p2mAddress),
     modStart: ramdisk ? (byPfn ? layout.ramdisk : address(image, layout.ramdisk)) : 0,
-    modLen: ramdisk?.length ?? 0,
+    modLen: byPfn ? Math.ceil(ramdiskBytes / PAGE_SIZE) * PAGE_SIZE : ramdiskBytes,
     cmdLine: config.cmdline.slice(0, MAX_GUEST_CMDLINE - 1),
     firstP2mPfn: Pfn(layout.p2mFrames > 0 ? layout.p2m : 0),
     nrP2mFrames: layout.p2mFrames,
