@@ -13,14 +13,18 @@ import { Platform } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Billed } from './bill.ts';
+import type { CompiledKernel } from './load-image.ts';
 import type { Outcome } from './result.ts';
 
 export interface RunRequest {
-  readonly guest: Guest;
+  /** A kernel in TypeScript, or (pv) a compiled one. */
+  readonly guest: Guest | CompiledKernel;
   readonly preset: Preset;
   readonly memoryBytes: number;
   /** Virtual CPUs of the guest (pv). */
   readonly vcpus: number;
+  /** Command line of the kernel (pv). */
+  readonly cmdline?: string;
   /** Drives in order: xvda is the first. */
   readonly disks: ReadonlyArray<BlockStore | undefined>;
   /** Cycles from the guest's first instruction on; Infinity for none. */
@@ -45,6 +49,12 @@ export interface Ending {
 /** A request as the compositions get it: the guest's console apart from others'. */
 export type Composition = RunRequest & {
   readonly say: (speaker: string, bytes: Uint8Array) => void;
+};
+
+/** The kernel of a mode that runs only TypeScript. @throws RangeError */
+export const scriptOf = ({ guest }: Pick<RunRequest, 'guest'>): Guest => {
+  if (typeof guest === 'function') return guest;
+  throw new RangeError('a compiled kernel runs in mode pv');
 };
 
 /** A machine for `request` with `frames` of memory and one physical CPU, traced and watched as asked. */

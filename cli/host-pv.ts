@@ -73,8 +73,9 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
 
 /** Create the guest, paused, and have domain 0 serve it. */
 const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): Domain => {
-  const { memoryBytes, vcpus } = request;
-  const guest = xen.create({ name: GUEST, kind: 'pv', guest: request.guest, memoryBytes, vcpus });
+  const { memoryBytes, vcpus, cmdline = '' } = request;
+  const kernel = typeof request.guest === 'function' ? { guest: request.guest } : request.guest;
+  const guest = xen.create({ name: GUEST, kind: 'pv', ...kernel, memoryBytes, vcpus, cmdline });
   const disks = request.disks.flatMap((store, drive) =>
     store ? [{ name: DISK_NAMES[drive]!, drive, readOnly: store.readOnly }] : [],
   );

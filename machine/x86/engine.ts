@@ -8,9 +8,10 @@ import { VECTOR_GP } from '../exit.ts';
 import type { Machine } from '../machine.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
 import { isCanonical } from '../pte.ts';
-import { ICOUNT, type Vcpu } from '../vcpu.ts';
+import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
 import { Evaluator } from './evaluator.ts';
+import { TF } from './flags.ts';
 import {
   interpreter,
   REASON_FAILED,
@@ -61,8 +62,8 @@ export class Engine {
   }
 
   /**
-   * Run to the horizon of the vCPU's CPU: `done`. Or to an instruction that faults (RIP is at it, nothing has changed), or
-   * one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
+   * Run to the horizon of the vCPU's CPU, or until RFLAGS.TF is set: `done`. Or to an instruction that faults (RIP is at it,
+   * nothing has changed), or one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
    */
   run(vcpu: Vcpu): Outcome {
     this.#vcpu = vcpu;
@@ -76,7 +77,7 @@ export class Engine {
       if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
       if (reason === REASON_FAILED || reason === REASON_SLOW) {
         const outcome = this.step(vcpu);
-        if (outcome.kind !== 'done') return outcome;
+        if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
       } else if (this.#budget() > 0 && (reason === REASON_FETCH || reason === REASON_MISS)) {
         const fault = this.#fetch(vcpu, reason);
         if (fault) return { kind: 'fault', fault };
