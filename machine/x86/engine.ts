@@ -12,13 +12,8 @@ import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
 import { Evaluator } from './evaluator.ts';
 import { TF } from './flags.ts';
-import {
-  interpreter,
-  REASON_FAILED,
-  REASON_FETCH,
-  REASON_MISS,
-  REASON_SLOW,
-} from './interpreter.ts';
+import { Handlers } from './handlers.ts';
+import { REASON_FAILED, REASON_FETCH, REASON_MISS, REASON_SLOW } from './interpreter.ts';
 import { BOUNCE, DEBT, LEFT, MASK_32, MASK_64 } from './record.ts';
 import { Fault, type Outcome } from './state.ts';
 import { VcpuMemory } from './vcpu-memory.ts';
@@ -35,13 +30,11 @@ interface Context {
   readonly evaluator: Evaluator;
 }
 
-type Run = (block: number, budget: number) => number;
-
 export class Engine {
   readonly #machine: Machine;
   readonly #instruction: number;
   readonly #pages: CodePages;
-  readonly #run: Run;
+  readonly #handlers: Handlers;
   readonly #contexts: Context[] = [];
   /** Who runs, and how many instructions it was given: a slow access makes that less. */
   #vcpu!: Vcpu;
@@ -50,15 +43,13 @@ export class Engine {
   #refused: Fault | undefined;
 
   constructor(machine: Machine) {
-    const { module, handlers } = interpreter();
     const { memory, mmu } = machine;
     this.#machine = machine;
     this.#instruction = machine.costs.instruction;
-    this.#pages = new CodePages(memory, mmu, handlers);
-    const slow = (low: number, high: number, bytes: number, write: number): number =>
-      this.#slow(high * 2 ** 32 + (low >>> 0), bytes, write);
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.wasm, slow } });
-    this.#run = exports['run'] as unknown as Run;
+    this.#handlers = new Handlers(memory.wasm, (low, high, bytes, write) =>
+      this.#slow(high * 2 ** 32 + (low >>> 0), bytes, write),
+    );
+    this.#pages = new CodePages(memory, mmu, this.#handlers);
   }
 
   /**
@@ -72,7 +63,7 @@ export class Engine {
       const budget = this.#budget();
       if (budget <= 0) return DONE;
       this.#given = budget;
-      const reason = this.#run(vcpu.block, budget);
+      const reason = this.#handlers.run(vcpu.block, budget);
       this.#charge(this.#given - (vcpu.lo(LEFT) | 0));
       if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
       if (reason === REASON_FAILED || reason === REASON_SLOW) {
