@@ -24,10 +24,12 @@ export class Handlers {
 
   constructor(memory: WebAssembly.Memory, slow: SlowAccess) {
     const { module, handlers, rare } = interpreter();
-    this.#env = { memory, slow, table: this.#table };
+    const env = { memory, slow, table: this.#table };
+    const { run, walk } = new WebAssembly.Instance(module, { env }).exports;
+    this.run = run as unknown as Handlers['run'];
+    this.#env = { memory, walk: walk as WebAssembly.ExportValue };
     this.#numbers = new Map(handlers);
     this.#rare = rare;
-    this.run = this.#instance(module, 'run') as Handlers['run'];
   }
 
   /** The handler of instructions of this signature, or HANDLER_SLOW. */
@@ -44,11 +46,8 @@ export class Handlers {
     if (!modules.has(key)) modules.set(key, rareModule(signature));
     const module = modules.get(key);
     if (module === undefined) return HANDLER_SLOW;
-    this.#table.set(this.#used, this.#instance(module, 'rare'));
+    const { rare } = new WebAssembly.Instance(module, { env: this.#env }).exports;
+    this.#table.set(this.#used, rare);
     return this.#rare + this.#used++;
-  }
-
-  #instance(module: WebAssembly.Module, name: string): unknown {
-    return new WebAssembly.Instance(module, { env: this.#env }).exports[name];
   }
 }

@@ -15,6 +15,7 @@ import { RFLAGS, RIP, TLB_READ } from '../vcpu.ts';
 import { EmitFlags } from './emit-flags.ts';
 import type { Places, Registers } from './emit-operands.ts';
 import { NotGenerated } from './emit-values.ts';
+import { WALK_PARAMETERS, walkFunction } from './emit-walk.ts';
 import { Emitter } from './emitter.ts';
 import { STATUS } from './flags.ts';
 import { frequentSignatures } from './frequent.ts';
@@ -31,7 +32,7 @@ import {
   TARGET,
 } from './record.ts';
 import { I32, I64, WasmCode } from './wasm-code.ts';
-import { type FunctionType, typeCount, wasmModule } from './wasm-module.ts';
+import { type FunctionType, INDIRECT_TYPE, wasmModule } from './wasm-module.ts';
 
 /** Why the function returned. RIP is at the instruction that is next; for FAILED and SLOW it has not been counted. */
 export const REASON_BUDGET = 0;
@@ -45,17 +46,19 @@ export const REASON_FAILED = 4;
 
 const CPU = 0;
 const BUDGET = 1;
-/** The imported function. */
+/** Functions of the main module, and the imported one of the others. */
 const SLOW = 0;
+const WALK = 1;
+const RARE_WALK = 0;
 const FETCH = 2 * TLB_ARRAY_BYTES;
 
 /** (address's low half, high half, bytes, write) to the host's offset, or 0. */
 const SLOW_TYPE: FunctionType = { parameters: [I32, I32, I32, I32], results: [I32] };
+const WALK_TYPE: FunctionType = { parameters: WALK_PARAMETERS, results: [I32] };
 /** (vCPU block, budget) to a reason. */
 const RUN_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] };
 /** (vCPU block, budget, record, records, page, tlb) to the next record, or what else comes next; the budget left is in the block. */
 const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32, I32, I64, I32], results: [I32] };
-const IMPORTS = [['slow', SLOW_TYPE]] as const;
 
 export interface Interpreter {
   readonly module: WebAssembly.Module;
@@ -75,16 +78,23 @@ export const interpreter = (): Interpreter => {
 const generate = (): Interpreter => {
   const signatures = frequentSignatures();
   const rare = FIRST_HANDLER + signatures.length;
-  const code = runFunction(signatures, rare);
-  const parts = { imports: IMPORTS, name: 'run', type: RUN_TYPE, code, indirect: RARE_TYPE };
+  const module = wasmModule({
+    imports: [['slow', SLOW_TYPE]],
+    functions: [
+      ['walk', WALK_TYPE, walkFunction(SLOW)],
+      ['run', RUN_TYPE, runFunction(signatures, rare)],
+    ],
+    indirect: RARE_TYPE,
+  });
   const handlers = new Map(signatures.map(({ key }, i) => [key, FIRST_HANDLER + i]));
-  return { module: wasmModule(parts), handlers, rare };
+  return { module, handlers, rare };
 };
 
 /** A handler as a module of its own, or undefined: the evaluator has to do it. */
 export const rareModule = (signature: Signature): WebAssembly.Module | undefined => {
   const code = rareFunction(signature);
-  return code && wasmModule({ imports: IMPORTS, name: 'rare', type: RARE_TYPE, code });
+  if (code === undefined) return undefined;
+  return wasmModule({ imports: [['walk', WALK_TYPE]], functions: [['rare', RARE_TYPE, code]] });
 };
 
 const runFunction = (signatures: readonly Signature[], firstRare: number): WasmCode => {
@@ -110,7 +120,7 @@ const runFunction = (signatures: readonly Signature[], firstRare: number): WasmC
   const bail = code.block();
   const miss = code.block();
   const spent = code.block();
-  const places: Places = { next, jump, bail, failed, slow: SLOW };
+  const places: Places = { next, jump, bail, failed, walk: WALK };
   const labels = signatures.map(() => code.block()).reverse();
   const rare = code.block();
   const pageEnd = code.block();
@@ -160,7 +170,7 @@ const rareFunction = (signature: Signature): WasmCode | undefined => {
   const bail = code.block();
   const next = code.block();
   try {
-    new Emitter(code, at, { next, jump, bail, failed, slow: SLOW }, signature).handler();
+    new Emitter(code, at, { next, jump, bail, failed, walk: RARE_WALK }, signature).handler();
   } catch (thrown) {
     if (thrown instanceof NotGenerated) return undefined;
     throw thrown;
@@ -180,7 +190,7 @@ const callRare = (code: WasmCode, at: Registers, places: Places, firstRare: numb
   const result = code.local(I32);
   code.get(CPU).get(BUDGET).get(at.record).get(at.records).get(at.page).get(at.tlb);
   code.get(at.record).access('i32.load16_u', HANDLER).i32(firstRare).plain('i32.sub');
-  code.callIndirect(typeCount({ imports: IMPORTS })).set(result);
+  code.callIndirect(INDIRECT_TYPE).set(result);
   code.get(CPU).access('i32.load', LEFT).set(BUDGET);
   code.get(result).i32(BAILED).plain('i32.eq').brIf(places.bail);
   code.get(result).i32(REFUSED).plain('i32.eq').brIf(places.failed);

@@ -12,11 +12,9 @@ export interface FunctionType {
 export interface ModuleParts {
   /** Functions from `env`, numbered from 0. Their types, too, come first. */
   readonly imports: ReadonlyArray<readonly [name: string, type: FunctionType]>;
-  /** The one function that there is, exported under its name. */
-  readonly name: string;
-  readonly type: FunctionType;
-  readonly code: WasmCode;
-  /** A further type, for calls through the imported table `env.table`. */
+  /** Functions, numbered after those, exported under their names. */
+  readonly functions: ReadonlyArray<readonly [name: string, type: FunctionType, code: WasmCode]>;
+  /** A further type, for calls through the imported table `env.table`: number INDIRECT_TYPE. */
   readonly indirect?: FunctionType;
 }
 
@@ -24,24 +22,41 @@ const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
 
-/** Also the type of a call through the table. */
-export const typeCount = ({ imports }: Pick<ModuleParts, 'imports'>): number => imports.length + 1;
+/** What `indirect` is, comes first of the types. */
+export const INDIRECT_TYPE = 0;
 
 /** A module over the imported memory `env.memory`. */
-export const wasmModule = (parts: ModuleParts): WebAssembly.Module => {
-  const { imports, indirect } = parts;
-  const types = [...imports.map(([, type]) => type), parts.type, ...(indirect ? [indirect] : [])];
+export const wasmModule = ({ imports, functions, indirect }: ModuleParts): WebAssembly.Module => {
+  const first = indirect ? [indirect] : [];
+  const types = [
+    ...first,
+    ...imports.map(([, type]) => type),
+    ...functions.map(([, type]) => type),
+  ];
   const env = (name: string, ...what: number[]): Uint8Array =>
     bytes(...text('env'), ...text(name), ...what);
-  const imported = imports.map(([name], i) => env(name, 0, i));
+  const imported = imports.map(([name], i) => env(name, 0, first.length + i));
   imported.push(env('memory', 2, 0, 1));
   if (indirect) imported.push(env('table', 1, FUNCREF, 0, 0));
+  const typeOf = (i: number): number => first.length + imports.length + i;
   const module = new WasmCode(0).raw(bytes(...HEADER));
   section(module, 1, types.map(typeBytes));
   section(module, 2, imported);
-  section(module, 3, [bytes(imports.length)]);
-  section(module, 7, [bytes(...text(parts.name), 0, imports.length)]);
-  section(module, 10, [parts.code.body()]);
+  section(
+    module,
+    3,
+    functions.map((_, i) => bytes(typeOf(i))),
+  );
+  section(
+    module,
+    7,
+    functions.map(([name], i) => bytes(...text(name), 0, imports.length + i)),
+  );
+  section(
+    module,
+    10,
+    functions.map(([, , code]) => code.body()),
+  );
   return new WebAssembly.Module(module.written.slice());
 };
 
