@@ -3,11 +3,10 @@
  * for ever. Before each call it writes to port 0xe0, after it the result to port 0xe4.
  */
 #define TABLES 4
-.section .multiboot, "a"
-.align 4
-.long 0x1badb002, 0, -0x1badb002
-
 .text
+.align 4
+.long 0x1badb002, 0, -0x1badb002 /* within the first 8 KiB of the file */
+
 .globl _start
 _start:
   mov $stack_end, %esp

@@ -13,7 +13,8 @@ uint32_t kernel(void) {
     if (composite[i]) continue;
     primes++;
     sum = sum * 31 + i;
-    for (uint64_t j = (uint64_t)i * i; j < SIZE; j += i) composite[j] = 1;
+    if (i > SIZE / i) continue;
+    for (uint32_t j = i * i; j < SIZE; j += i) composite[j] = 1;
   }
   return sum ^ primes;
 }

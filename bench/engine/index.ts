@@ -1,0 +1,96 @@
+/**
+ * `npm run bench:engine`: kernels in C, compiled by gcc -O2, in retired guest instructions per microsecond for the
+ * x86-64 engine and others, all measured in this run. `-- --json` prints the rows alone; `--kernel NAME`, `--seconds N`
+ * (for each engine and kernel).
+ */
+import { parseArgs } from 'node:util';
+import { hasTool } from '../../test/support/tools.ts';
+import { agreedCount, type Counter, qemuCounter } from './counts.ts';
+import { native, qemuUser } from './native.ts';
+import { KERNELS, withPrograms } from './programs.ts';
+import { printReport, speedFigures } from './report.ts';
+import type { Budget, Engine, Figure, Program, Row, Run } from './types.ts';
+import { v86, v86NoJit } from './v86.ts';
+
+const ENGINES: readonly Engine[] = [native, qemuUser, v86, v86NoJit];
+/** The first warms up, the others have a median. */
+const RUNS = 4;
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    kernel: { type: 'string' },
+    seconds: { type: 'string', default: '1' },
+  },
+});
+
+const say = (what: string): void => {
+  if (!options.json) process.stderr.write(`${what}…\n`);
+};
+
+const fail = (message: string): never => {
+  process.stderr.write(`bench:engine: ${message}\n`);
+  process.exit(1);
+};
+
+const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+};
+
+const checked = (program: Program, results: ReadonlyMap<Engine, readonly Run[]>): void => {
+  const of = (engine: Engine | undefined): number | undefined =>
+    engine && results.get(engine)?.[0]?.checksum;
+  const reference = results.has(native) ? native : [...results.keys()][0];
+  for (const [engine, runs] of results)
+    for (const { checksum } of runs)
+      if (checksum !== of(reference))
+        throw new Error(
+          `${program.kernel}: ${engine.name} gives ${checksum}, ${reference!.name} ${of(reference)}`,
+        );
+};
+
+const measure = async (program: Program, count: Counter, budget: Budget): Promise<Row[]> => {
+  const results = new Map<Engine, readonly Run[]>();
+  for (const engine of ENGINES) {
+    if (engine.absent !== undefined) continue;
+    say(`${program.kernel}, ${engine.name}`);
+    results.set(engine, await engine.run(program, budget));
+  }
+  checked(program, results);
+  const instructions = (bits: 32 | 64): number | undefined => {
+    const own = [...results].filter(([engine]) => engine.bits === bits);
+    const counts = own.flatMap(([, runs]) => runs.map((run) => run.instructions));
+    return agreedCount(`${program.kernel}, ${bits} bits`, [...counts, count(program, bits)]);
+  };
+  const retired = { 32: instructions(32), 64: instructions(64) };
+  return [...results].flatMap(([engine, runs]) => {
+    const mips = retired[engine.bits];
+    if (mips === undefined) return [];
+    const time = median(runs.slice(1).map(({ microseconds }) => microseconds));
+    return [{ kernel: program.kernel, engine: engine.name, mips: mips / time }];
+  });
+};
+
+const kernels = KERNELS.filter((name) => options.kernel === undefined || name === options.kernel);
+if (kernels.length === 0) fail(`there is no kernel ${options.kernel}, only ${KERNELS.join(', ')}`);
+const seconds = Number(options.seconds);
+if (!(seconds >= 0)) fail(`--seconds takes a number, not ${options.seconds}`);
+if (!hasTool('gcc')) fail('the kernels are compiled by gcc: apt install gcc');
+
+const rows = await withPrograms(kernels, async (programs, directory) => {
+  const count = qemuCounter(directory);
+  const all: Row[] = [];
+  for (const program of programs)
+    all.push(...(await measure(program, count, { seconds, runs: RUNS })));
+  return all;
+});
+const figures: Figure[] = speedFigures(rows);
+
+if (options.json) console.log(JSON.stringify(rows, null, 2));
+else
+  printReport(
+    rows,
+    figures,
+    ENGINES.filter(({ absent }) => absent !== undefined),
+  );
