@@ -212,6 +212,7 @@ export class FrameTable implements TypedFrames {
    */
   markUsed(mfn: number): void {
     this.flags[mfn]! |= FRAME_USED;
+    this.memory.wrote(mfn);
   }
 
   /** The frames of `owner`, as they are now. */
@@ -251,6 +252,7 @@ export class FrameTable implements TypedFrames {
     if (id === OWNER_DEAD) this.#dead--;
     else if (id === DOMID_XEN) this.#xen--;
     else this.#unlink(this.#owners[id]!, mfn);
+    this.memory.wrote(mfn);
     if ((this.flags[mfn]! & FRAME_USED) !== 0) {
       const word = this.memory.frameAt(mfn) >>> 2;
       this.memory.u32.fill(0, word, word + 1024);

@@ -238,8 +238,10 @@ const physical = (
     const offset = at % PAGE_SIZE;
     const part = Math.min(bytes.length - done, PAGE_SIZE - offset);
     const host = memory.frameAt(mfn) + offset;
-    if (write) memory.u8.set(bytes.subarray(done, done + part), host);
-    else bytes.set(memory.u8.subarray(host, host + part), done);
+    if (write) {
+      memory.u8.set(bytes.subarray(done, done + part), host);
+      memory.wrote(mfn);
+    } else bytes.set(memory.u8.subarray(host, host + part), done);
     done += part;
   }
   return true;

@@ -191,6 +191,7 @@ const writeFrame =
     const at = memory.frameAt(to);
     if (copy) memory.u8.copyWithin(at, memory.frameAt(from), memory.frameAt(from) + 4096);
     else memory.u8.fill(0, at, at + 4096);
+    memory.wrote(to);
     frames.putType(to);
     xen.chargeHypercall(caller, xen.machine.costs.frameCopy);
     return 0;

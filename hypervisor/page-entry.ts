@@ -61,14 +61,14 @@ export const setL1Entry = (
     if (((oldLo ^ newLo) & SAME_LO) === 0 && ((oldHi ^ newHi) & FRAME_HI) === 0) {
       if ((oldLo & PTE_D) !== 0) frames.markUsed(pteFrame(oldLo, oldHi));
       if ((newHi & ~oldHi & PTE_NX_HI) !== 0) frames.stale = true;
-      store(u32, word, newLo, newHi, oldLo, keepAd);
+      store(frames, word, newLo, newHi, oldLo, keepAd);
       return 0;
     }
     const result = getL1Entry(frames, newLo, newHi, tableOwner, pageOwner);
     if (result !== 0) return result;
   }
 
-  store(u32, word, newLo, newHi, oldLo, keepAd);
+  store(frames, word, newLo, newHi, oldLo, keepAd);
   if ((oldLo & PTE_P) !== 0) {
     if (losesRights(oldLo, oldHi, newLo, newHi)) frames.stale = true;
     putL1Entry(frames, oldLo, oldHi);
@@ -107,14 +107,14 @@ export const setTableEntry = (
     newLo = adjustTableLo(lo, level);
     if (((oldLo ^ newLo) & SAME_LO) === 0 && ((oldHi ^ hi) & FRAME_HI) === 0) {
       if ((hi & ~oldHi & PTE_NX_HI) !== 0) frames.stale = true;
-      store(u32, word, newLo, hi, oldLo, keepAd);
+      store(frames, word, newLo, hi, oldLo, keepAd);
       return 0;
     }
     const result = getTableEntry(frames, newLo, hi, table, level);
     if (result !== 0) return result;
   }
 
-  store(u32, word, newLo, hi, oldLo, keepAd);
+  store(frames, word, newLo, hi, oldLo, keepAd);
   if ((oldLo & PTE_P) !== 0) {
     frames.stale = true;
     putTableEntry(frames, oldLo, oldHi, table, level);
@@ -159,15 +159,16 @@ const frameOfOffset = (frames: FrameTable, at: number): number =>
   Math.floor((at - frames.memory.frameBase) / 4096);
 
 const store = (
-  u32: Uint32Array,
+  { memory }: FrameTable,
   word: number,
   lo: number,
   hi: number,
   oldLo: number,
   keepAd: boolean,
 ): void => {
-  u32[word] = keepAd ? lo | (oldLo & (PTE_A | PTE_D)) : lo;
-  u32[word + 1] = hi;
+  memory.u32[word] = keepAd ? lo | (oldLo & (PTE_A | PTE_D)) : lo;
+  memory.u32[word + 1] = hi;
+  memory.wrote(memory.frameOf(word * 4));
 };
 
 /** The new entry allows less than the old one, or leads elsewhere. */

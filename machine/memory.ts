@@ -1,26 +1,24 @@
 /**
  * The machine's only memory: one `WebAssembly.Memory`, so that generated code can address it directly.
- * vCPU blocks, jump caches, TLB arrays and decoded records come first, then the frames (MFN 0 at a
- * 2 MiB boundary). Offsets are bytes from the start of the linear memory; `frameAt(mfn)` gives a frame's.
+ * vCPU blocks, TLB arrays and decoded records come first, then the frames (MFN 0 at a 2 MiB boundary). Offsets are bytes from the start of the linear memory; `frameAt(mfn)` gives a frame's.
  */
 import { PAGE_SIZE } from '../protocol/units.ts';
 
 export const VCPU_BLOCK_BYTES = 4096;
-export const JUMP_CACHE_BYTES = 4096 * 16;
-/** A TLB pair: a read array and a write array of 1,024 entries {tag i64, addend i32, unused}. */
+/** A TLB set: arrays for reading, writing and fetching, of 1,024 entries {tag i64, addend i32, unused} each. */
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 16;
 export const TLB_ARRAY_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
-export const TLB_PAIR_BYTES = 2 * TLB_ARRAY_BYTES;
+export const TLB_SET_BYTES = 3 * TLB_ARRAY_BYTES;
 /** Room for decoded instructions; untouched (so not resident) while only TypeScript kernels run. */
-export const RECORD_BYTES = 16 << 20;
+export const RECORD_BYTES = 64 << 20;
 
 const FRAME_ALIGN = 2 << 20;
 const WASM_PAGE = 65536;
 /** Linear memory ends below 4 GiB; frames may fill what the blocks leave of 3.9 GiB. */
 export const MAX_MEMORY_BYTES = Math.floor((3.9 * 2 ** 30) / FRAME_ALIGN) * FRAME_ALIGN;
 
-/** Sizes of a machine: `vcpus` blocks (two TLB pairs each) and `frames` 4 KiB frames. */
+/** Sizes of a machine: `vcpus` blocks (two TLB sets each) and `frames` 4 KiB frames. */
 export interface MemorySize {
   vcpus: number;
   frames: number;
@@ -30,7 +28,6 @@ export class Memory {
   readonly wasm: WebAssembly.Memory;
   readonly vcpus: number;
   readonly frames: number;
-  readonly jumpCaches: number;
   readonly tlbs: number;
   readonly records: number;
   readonly frameBase: number;
@@ -39,14 +36,17 @@ export class Memory {
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly view: DataView;
+  /** 1 for frames that hold decoded code: they are in no write array, and whoever writes one calls `wrote`. */
+  readonly code: Uint8Array;
+  /** Forgets what was decoded of frame `mfn`. */
+  dropCode: (mfn: number) => void = () => {};
 
   /** @throws RangeError when the machine would not fit in 3.9 GiB. */
   constructor(size: MemorySize) {
     this.vcpus = size.vcpus;
     this.frames = size.frames;
-    this.jumpCaches = size.vcpus * VCPU_BLOCK_BYTES;
-    this.tlbs = this.jumpCaches + size.vcpus * JUMP_CACHE_BYTES;
-    this.records = this.tlbs + size.vcpus * 2 * TLB_PAIR_BYTES;
+    this.tlbs = size.vcpus * VCPU_BLOCK_BYTES;
+    this.records = this.tlbs + size.vcpus * 2 * TLB_SET_BYTES;
     this.frameBase = Math.ceil((this.records + RECORD_BYTES) / FRAME_ALIGN) * FRAME_ALIGN;
     const bytes = this.frameBase + size.frames * PAGE_SIZE;
     if (bytes > MAX_MEMORY_BYTES) {
@@ -60,6 +60,7 @@ export class Memory {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.view = new DataView(buffer);
+    this.code = new Uint8Array(size.frames);
   }
 
   /** Byte offset of vCPU block `index`. */
@@ -67,14 +68,24 @@ export class Memory {
     return index * VCPU_BLOCK_BYTES;
   }
 
-  /** Byte offset of TLB pair `pair` of vCPU `index`: the read array, the write array right after. */
-  tlbPair(index: number, pair: 0 | 1): number {
-    return this.tlbs + (index * 2 + pair) * TLB_PAIR_BYTES;
+  /** Byte offset of a TLB set of vCPU `index`, the kernel's (0) or the user's (1): the arrays to read, to write, to fetch. */
+  tlbSet(index: number, set: 0 | 1): number {
+    return this.tlbs + (index * 2 + set) * TLB_SET_BYTES;
+  }
+
+  /** Frame `mfn` was written other than by a vCPU's own stores, or is about to be. */
+  wrote(mfn: number): void {
+    if (this.code[mfn] !== 0) this.dropCode(mfn);
   }
 
   /** Byte offset of frame `mfn`; the caller has checked that it exists. */
   frameAt(mfn: number): number {
     return this.frameBase + mfn * PAGE_SIZE;
+  }
+
+  /** The frame in which byte `host` of linear memory lies. */
+  frameOf(host: number): number {
+    return (host - this.frameBase) >>> 12;
   }
 
   /** The bytes of frame `mfn`, in place. For the machine and the hypervisor only, never for a guest. */

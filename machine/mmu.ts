@@ -1,11 +1,12 @@
 /**
- * Translation with a software TLB. A pair of arrays (read, write) per vCPU and mode; an entry's tag is the
+ * Translation with a software TLB. A set of arrays (read, write, fetch) per vCPU and mode; an entry's tag is the
  * page's address, its addend turns the low half of an address into a byte offset of linear memory. A page
- * stands in the write array only if nothing about a write to it is special. Zero-filled is empty, but for entry 0.
+ * stands in the write array only if nothing about a write to it is special. The fetch array is an engine's to fill; its
+ * addends are what the engine likes. Zero-filled is empty, but for entry 0.
  */
 import { CAUSE_TLB_MISS, CAUSE_WALK } from './account.ts';
 import type { Costs } from './costs.ts';
-import { type Memory, TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_PAIR_BYTES } from './memory.ts';
+import { type Memory, TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_SET_BYTES } from './memory.ts';
 import { ACCESS_READ, ACCESS_WRITE, PageWalk } from './page-walk.ts';
 import { PTE_P, PTE_PS, pteFrame, tableIndex } from './pte.ts';
 import type { Vcpu } from './vcpu.ts';
@@ -19,7 +20,7 @@ export class Mmu {
   readonly #memory: Memory;
   readonly #costs: Costs;
   readonly #walk: PageWalk;
-  /** Per pair: how many fills since its last flush, and which indices the first of them took. */
+  /** Per set: how many fills since its last flush, and which indices the first of them took. */
   readonly #fills: Uint32Array;
   readonly #filled: Uint16Array;
 
@@ -30,8 +31,8 @@ export class Mmu {
     this.#fills = new Uint32Array(memory.vcpus * 2);
     this.#filled = new Uint16Array(memory.vcpus * 2 * SHORT_LIST);
     for (let index = 0; index < memory.vcpus; index++) {
-      this.#empty(memory.tlbPair(index, 0));
-      this.#empty(memory.tlbPair(index, 1));
+      this.#empty(memory.tlbSet(index, 0));
+      this.#empty(memory.tlbSet(index, 1));
     }
   }
 
@@ -85,6 +86,7 @@ export class Mmu {
       const host = this.probe(vcpu, va + done, ACCESS_WRITE);
       const part = Math.min(from.length - done, 4096 - (host & 4095));
       this.#copy(host, from, done, part, true);
+      this.#memory.wrote(this.#memory.frameOf(host));
       done += part;
     }
     return true;
@@ -105,64 +107,98 @@ export class Mmu {
 
   /** Forget every translation of the vCPU, in both modes. */
   flush(vcpu: Vcpu): void {
-    this.#flushPair(vcpu.index, 0);
-    this.#flushPair(vcpu.index, 1);
+    this.#flushSet(vcpu.index, 0);
+    this.#flushSet(vcpu.index, 1);
   }
 
   flushPage(vcpu: Vcpu, va: number): void {
-    this.#drop(this.#memory.tlbPair(vcpu.index, 0), (va >> 12) & (TLB_ENTRIES - 1));
-    this.#drop(this.#memory.tlbPair(vcpu.index, 1), (va >> 12) & (TLB_ENTRIES - 1));
+    this.#drop(this.#memory.tlbSet(vcpu.index, 0), (va >> 12) & (TLB_ENTRIES - 1));
+    this.#drop(this.#memory.tlbSet(vcpu.index, 1), (va >> 12) & (TLB_ENTRIES - 1));
+  }
+
+  /** Put `addend` in the fetch array for the page of `va`. */
+  fillFetch(vcpu: Vcpu, va: number, addend: number): void {
+    const index = (va >> 12) & (TLB_ENTRIES - 1);
+    const word = ((vcpu.tlbRead + 2 * TLB_ARRAY_BYTES) >>> 2) + index * 4;
+    const { i32 } = this.#memory;
+    i32[word] = va & ~4095;
+    i32[word + 1] = Math.floor(va / 4294967296);
+    i32[word + 2] = addend;
+    this.#note(vcpu, index);
+  }
+
+  /** No write array may have frame `mfn` any longer, nor a fetch array what it held for it. */
+  forgetFrame(mfn: number, fetch: number): void {
+    const { i32 } = this.#memory;
+    const host = this.#memory.frameAt(mfn);
+    for (let set = 0; set < this.#fills.length; set++) {
+      if (this.#fills[set] === 0) continue;
+      const base = this.#memory.tlbSet(set >>> 1, (set & 1) as 0 | 1) + TLB_ARRAY_BYTES;
+      for (let index = 0; index < TLB_ENTRIES; index++) {
+        const word = (base >>> 2) + index * 4;
+        if ((i32[word]! + i32[word + 2]!) >>> 0 === host) this.#clear(word, index);
+        const fetched = word + (TLB_ARRAY_BYTES >>> 2);
+        if (i32[fetched + 2] === fetch) this.#clear(fetched, index);
+      }
+    }
   }
 
   #fill(vcpu: Vcpu, va: number, host: number, writable: boolean): void {
     const index = (va >> 12) & (TLB_ENTRIES - 1);
     const word = (vcpu.tlbRead >>> 2) + index * 4;
-    const { u32, i32 } = this.#memory;
+    const { i32 } = this.#memory;
     const lo = va & ~4095;
     const hi = Math.floor(va / 4294967296);
     i32[word] = lo;
     i32[word + 1] = hi;
     i32[word + 2] = (host & ~4095) - lo;
     const write = word + (TLB_ARRAY_BYTES >>> 2);
-    if (writable) {
+    if (writable && this.#memory.code[this.#memory.frameOf(host)] === 0) {
       i32[write] = lo;
       i32[write + 1] = hi;
       i32[write + 2] = (host & ~4095) - lo;
     } else if (i32[write] === lo && i32[write + 1] === hi) {
-      u32[write] = index === 0 ? EMPTY : 0;
-      u32[write + 1] = 0;
+      this.#clear(write, index);
     }
-    const pair = vcpu.index * 2 + vcpu.tlbSelected;
-    const fills = this.#fills[pair]!++;
-    if (fills < SHORT_LIST) this.#filled[pair * SHORT_LIST + fills] = index;
+    this.#note(vcpu, index);
   }
 
-  #flushPair(index: number, selected: 0 | 1): void {
-    const pair = index * 2 + selected;
-    const base = this.#memory.tlbPair(index, selected);
-    const fills = this.#fills[pair]!;
-    this.#fills[pair] = 0;
+  /** Entry `index` of the vCPU's current set is taken. */
+  #note(vcpu: Vcpu, index: number): void {
+    const set = vcpu.index * 2 + vcpu.tlbSelected;
+    const fills = this.#fills[set]!++;
+    if (fills < SHORT_LIST) this.#filled[set * SHORT_LIST + fills] = index;
+  }
+
+  #flushSet(index: number, selected: 0 | 1): void {
+    const set = index * 2 + selected;
+    const base = this.#memory.tlbSet(index, selected);
+    const fills = this.#fills[set]!;
+    this.#fills[set] = 0;
     if (fills > SHORT_LIST) {
       this.#empty(base);
       return;
     }
-    for (let i = 0; i < fills; i++) this.#drop(base, this.#filled[pair * SHORT_LIST + i]!);
+    for (let i = 0; i < fills; i++) this.#drop(base, this.#filled[set * SHORT_LIST + i]!);
   }
 
-  /** Empty entry `index` of both arrays of the pair at `base`. */
+  /** Empty entry `index` of all arrays of the set at `base`. */
   #drop(base: number, index: number): void {
-    const word = (base >>> 2) + index * 4;
+    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES)
+      this.#clear((array >>> 2) + index * 4, index);
+  }
+
+  #clear(word: number, index: number): void {
     const { u32 } = this.#memory;
     u32[word] = index === 0 ? EMPTY : 0;
     u32[word + 1] = 0;
-    u32[word + (TLB_ARRAY_BYTES >>> 2)] = index === 0 ? EMPTY : 0;
-    u32[word + (TLB_ARRAY_BYTES >>> 2) + 1] = 0;
   }
 
   #empty(base: number): void {
-    this.#memory.u8.fill(0, base, base + TLB_PAIR_BYTES);
-    this.#memory.u32[base >>> 2] = EMPTY;
-    this.#memory.u32[(base + TLB_ARRAY_BYTES) >>> 2] = EMPTY;
+    const { u8, u32 } = this.#memory;
+    u8.fill(0, base, base + TLB_SET_BYTES);
+    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES)
+      u32[array >>> 2] = EMPTY;
   }
 
   /** Move `part` bytes between linear memory at `host` and `bytes` from index `at`. */

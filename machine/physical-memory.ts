@@ -17,6 +17,8 @@ export const physicalMemory = (memory: Memory): DmaMemory => {
     write: (pa, from) => {
       if (!within(pa, from.length)) return false;
       memory.u8.set(from, memory.frameBase + pa);
+      const last = Math.floor((pa + from.length - 1) / PAGE_SIZE);
+      for (let mfn = Math.floor(pa / PAGE_SIZE); mfn <= last; mfn++) memory.wrote(mfn);
       return true;
     },
   };

@@ -4,7 +4,7 @@
  */
 import { CAUSE_WORK } from './account.ts';
 import { EXIT_EPT_VIOLATION } from './exit.ts';
-import { TLB_ARRAY_BYTES, TLB_ENTRIES } from './memory.ts';
+import { type Memory, TLB_ARRAY_BYTES, TLB_ENTRIES } from './memory.ts';
 import type { Mmu } from './mmu.ts';
 import { ACCESS_READ, ACCESS_WRITE, FAULT_EPT } from './page-walk.ts';
 import type { ScriptControl } from './script-control.ts';
@@ -19,6 +19,7 @@ export class ScriptMemory {
   readonly #control: ScriptControl;
   readonly #vcpu: Vcpu;
   readonly #mmu: Mmu;
+  readonly #memory: Memory;
   readonly #wordCopied: number;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
@@ -31,6 +32,7 @@ export class ScriptMemory {
     this.#control = control;
     this.#vcpu = control.vcpu;
     this.#mmu = mmu;
+    this.#memory = memory;
     this.#wordCopied = costs.wordCopied;
     this.#u8 = memory.u8;
     this.#u16 = memory.u16;
@@ -158,7 +160,10 @@ export class ScriptMemory {
     const control = this.#control;
     for (;;) {
       const host = this.#mmu.translate(this.#vcpu, va, access);
-      if (host >= 0) return host;
+      if (host >= 0) {
+        if (access === ACCESS_WRITE) this.#memory.wrote(this.#memory.frameOf(host));
+        return host;
+      }
       const { faultVector, faultCode, faultGpa } = this.#mmu;
       if (faultVector === FAULT_EPT) {
         control.exit(EXIT_EPT_VIOLATION, faultGpa, faultCode, va, 0);

@@ -40,7 +40,7 @@ const MODE = 232; // u32: CPL in bits 0-1
 export const BUDGET = 240;
 export const ICOUNT = 248;
 const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
-const TLB_SELECTED = 260; // u32: 0 kernel pair, 1 user pair
+const TLB_SELECTED = 260; // u32: 0 kernel set, 1 user set
 /** Exit record: reason u32 at 264, then four 64-bit details (see exit.ts). */
 export const EXIT_REASON = 264;
 export const EXIT_A = 272;
@@ -68,7 +68,9 @@ export const EPTP = 488; // MFN of the EPT root; 0 = no second dimension
 export const EXCEPTION_BITMAP = 496;
 /** VM-execution controls that ScriptCpu honours, CONTROL_* of exit.ts. */
 export const CONTROLS = 504;
-// 512..767: XMM0-15; 768..1279: FXSAVE image; 1280..: counters. For an engine.
+/** XMM0 to XMM15, 16 bytes each. */
+export const XMM = 512;
+// 768..1279: FXSAVE image, for an engine.
 
 export const RFLAGS_IF = 0x200;
 export const RFLAGS_FIXED = 0x2;
@@ -96,7 +98,7 @@ export class Vcpu {
     this.reset();
   }
 
-  /** All registers zero, RFLAGS as after reset, the kernel TLB pair selected. The TLB is not touched. */
+  /** All registers zero, RFLAGS as after reset, the kernel TLB set selected. The TLB is not touched. */
   reset(): void {
     this.#u32.fill(0, this.#word, this.#word + 1024);
     this.set(RFLAGS, RFLAGS_FIXED);
@@ -163,10 +165,10 @@ export class Vcpu {
     this.set(RIP, va);
   }
 
-  /** Make pair 0 (kernel) or 1 (user) the one that accesses go through; flushes nothing. */
-  selectTlb(pair: 0 | 1): void {
-    this.#u32[this.#word + (TLB_READ >>> 2)] = this.#memory.tlbPair(this.index, pair);
-    this.#u32[this.#word + (TLB_SELECTED >>> 2)] = pair;
+  /** Make set 0 (kernel) or 1 (user) the one that accesses go through; flushes nothing. */
+  selectTlb(set: 0 | 1): void {
+    this.#u32[this.#word + (TLB_READ >>> 2)] = this.#memory.tlbSet(this.index, set);
+    this.#u32[this.#word + (TLB_SELECTED >>> 2)] = set;
   }
 
   get tlbSelected(): 0 | 1 {

@@ -6,7 +6,7 @@ import type { Operation } from './decoder.ts';
 export interface State {
   readonly gpr: BigUint64Array;
   /** XMM0 to XMM15. */
-  readonly vectors: bigint[];
+  readonly vectors: Record<number, bigint>;
   rip: bigint;
   rflags: number;
   fsBase: bigint;

@@ -1,22 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import {
-  JUMP_CACHE_BYTES,
-  Memory,
-  TLB_ARRAY_BYTES,
-  TLB_PAIR_BYTES,
-  VCPU_BLOCK_BYTES,
-} from '../../machine/memory.ts';
+import { Memory, TLB_ARRAY_BYTES, TLB_SET_BYTES, VCPU_BLOCK_BYTES } from '../../machine/memory.ts';
 
 describe('Memory', () => {
   const memory = new Memory({ vcpus: 3, frames: 16 });
 
   it('puts blocks, jump caches, TLBs and records below frames that begin at 2 MiB boundaries', () => {
     expect(memory.vcpuBlock(2)).toBe(2 * VCPU_BLOCK_BYTES);
-    expect(memory.jumpCaches).toBe(3 * VCPU_BLOCK_BYTES);
-    expect(memory.tlbs).toBe(memory.jumpCaches + 3 * JUMP_CACHE_BYTES);
-    expect(memory.tlbPair(1, 1)).toBe(memory.tlbs + 3 * TLB_PAIR_BYTES);
-    expect(TLB_PAIR_BYTES).toBe(2 * TLB_ARRAY_BYTES);
-    expect(memory.records).toBe(memory.tlbPair(3, 0));
+    expect(memory.tlbs).toBe(3 * VCPU_BLOCK_BYTES);
+    expect(memory.tlbSet(1, 1)).toBe(memory.tlbs + 3 * TLB_SET_BYTES);
+    expect(TLB_SET_BYTES).toBe(3 * TLB_ARRAY_BYTES);
+    expect(memory.records).toBe(memory.tlbSet(3, 0));
     expect(memory.frameBase % (2 << 20)).toBe(0);
     expect(memory.frameBase).toBeGreaterThan(memory.records);
   });

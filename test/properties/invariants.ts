@@ -94,7 +94,7 @@ const checkTlb = (xen: Hypervisor, { arch, domain }: XenVcpu): void => {
   const { memory } = xen.machine;
   const granted = grantedWritable(xen);
   for (const pair of [0, 1] as const) {
-    const base = memory.tlbPair(arch.index, pair);
+    const base = memory.tlbSet(arch.index, pair);
     for (const array of [base, base + 16384]) {
       for (let i = 0; i < 1024; i++) {
         const word = (array + i * 16) >>> 2;

@@ -122,12 +122,12 @@ describe('the evaluator', () => {
         memory.failing = failing;
         for (let r = 0; r < 16; r++) state.gpr[r] = test.get(8 * r);
         state.rflags = Number(test.get(136));
-        const before = [...state.gpr, ...state.vectors, state.rip, state.rflags];
+        const before = [...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags];
         const content = memory.bytes.slice();
         const outcome = evaluator.step();
         if (outcome.kind !== 'fault' || outcome.fault.vector !== 14) break;
         injected++;
-        expect([...state.gpr, ...state.vectors, state.rip, state.rflags]).toEqual(before);
+        expect([...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags]).toEqual(before);
         expect(Buffer.compare(memory.bytes, content)).toBe(0);
       }
     }
