@@ -3,7 +3,8 @@
  * once more with a plugin of ours, and the counts must agree.
  */
 import { spawnSync } from 'node:child_process';
-import { gcc } from './programs.ts';
+import { hasTool } from '../../test/support/tools.ts';
+import { gcc, once } from './programs.ts';
 import type { Program } from './types.ts';
 
 /** Instructions around kernel() that one engine executes and another does not. */
@@ -13,10 +14,11 @@ export type Counter = (program: Program, bits: 32 | 64) => number | undefined;
 
 /** Undefined where QEMU is not installed, or does not take the plugin. */
 export const qemuCounter = (directory: string): Counter => {
-  const plugin = gcc(directory, 'count.so', '-shared', '-fPIC', 'count.c');
+  if (!hasTool('qemu-x86_64')) return () => undefined;
+  const plugin = once(() => gcc(directory, 'count.so', '-shared', '-fPIC', 'count.c'));
   return ({ image64, image32 }, bits) => {
     const [command, image] = bits === 64 ? ['qemu-x86_64', image64] : ['qemu-i386', image32];
-    const done = spawnSync(command, ['-plugin', plugin, image], { encoding: 'utf8' });
+    const done = spawnSync(command, ['-plugin', plugin(), image()], { encoding: 'utf8' });
     const count = Number(done.stderr);
     return done.status === 0 && count > 0 ? count : undefined;
   };

@@ -6,13 +6,15 @@
 import { parseArgs } from 'node:util';
 import { hasTool } from '../../test/support/tools.ts';
 import { agreedCount, type Counter, qemuCounter } from './counts.ts';
+import { decoding, startUp } from './figures.ts';
+import { interpreter } from './interpreter.ts';
 import { native, qemuUser } from './native.ts';
 import { KERNELS, withPrograms } from './programs.ts';
 import { printReport, speedFigures } from './report.ts';
 import type { Budget, Engine, Figure, Program, Row, Run } from './types.ts';
 import { v86, v86NoJit } from './v86.ts';
 
-const ENGINES: readonly Engine[] = [native, qemuUser, v86, v86NoJit];
+const ENGINES: readonly Engine[] = [interpreter, native, qemuUser, v86, v86NoJit];
 /** The first warms up, the others have a median. */
 const RUNS = 4;
 
@@ -26,6 +28,12 @@ const { values: options } = parseArgs({
 
 const say = (what: string): void => {
   if (!options.json) process.stderr.write(`${what}…\n`);
+};
+
+/** The others go on. */
+const complain = (message: string): void => {
+  process.stderr.write(`bench:engine: ${message}\n`);
+  process.exitCode = 1;
 };
 
 const fail = (message: string): never => {
@@ -55,11 +63,16 @@ const measure = async (program: Program, count: Counter, budget: Budget): Promis
   for (const engine of ENGINES) {
     if (engine.absent !== undefined) continue;
     say(`${program.kernel}, ${engine.name}`);
-    results.set(engine, await engine.run(program, budget));
+    try {
+      results.set(engine, await engine.run(program, budget));
+    } catch (thrown) {
+      complain(`${program.kernel}, ${engine.name}: ${thrown}`);
+    }
   }
   checked(program, results);
   const instructions = (bits: 32 | 64): number | undefined => {
     const own = [...results].filter(([engine]) => engine.bits === bits);
+    if (own.length === 0) return undefined;
     const counts = own.flatMap(([, runs]) => runs.map((run) => run.instructions));
     return agreedCount(`${program.kernel}, ${bits} bits`, [...counts, count(program, bits)]);
   };
@@ -78,14 +91,15 @@ const seconds = Number(options.seconds);
 if (!(seconds >= 0)) fail(`--seconds takes a number, not ${options.seconds}`);
 if (!hasTool('gcc')) fail('the kernels are compiled by gcc: apt install gcc');
 
-const rows = await withPrograms(kernels, async (programs, directory) => {
+const started = startUp();
+const { rows, decoded } = await withPrograms(kernels, async (programs, directory) => {
   const count = qemuCounter(directory);
   const all: Row[] = [];
   for (const program of programs)
     all.push(...(await measure(program, count, { seconds, runs: RUNS })));
-  return all;
+  return { rows: all, decoded: decoding(programs) };
 });
-const figures: Figure[] = speedFigures(rows);
+const figures: Figure[] = [...speedFigures(rows), started, decoded];
 
 if (options.json) console.log(JSON.stringify(rows, null, 2));
 else

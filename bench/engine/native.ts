@@ -7,7 +7,7 @@ import type { Budget, Engine, Program, Run } from './types.ts';
 const selfTimed =
   (...prefix: string[]) =>
   async ({ native }: Program, { seconds, runs }: Budget): Promise<readonly Run[]> => {
-    const [command, ...args] = [...prefix, native, `${seconds}`, `${runs}`];
+    const [command, ...args] = [...prefix, native(), `${seconds}`, `${runs}`];
     const done = spawnSync(command!, args, { encoding: 'utf8' });
     if (done.status !== 0) throw new Error(`${command} ended with ${done.status}: ${done.stderr}`);
     const lines = done.stdout.trim().split('\n');

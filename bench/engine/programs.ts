@@ -41,25 +41,41 @@ export const gcc = (directory: string, output: string, ...flags: string[]): stri
   return file;
 };
 
-/** Programs of `kernels`; `size` instead of the size that they are measured with. The directory is the caller's to remove. */
-const build = (directory: string, kernel: string, size: number | undefined): Program => {
-  const sized = size === undefined ? [] : [`-DSIZE=${size}`];
-  const compile = (output: string, ...flags: string[]): string =>
-    gcc(directory, output, ...FREESTANDING, ...flags, ...sized, '-c', `${kernel}.c`);
-  const object64 = compile(`${kernel}64.o`);
-  const object32 = compile(`${kernel}32.o`, ...BITS_32);
-  const link = (kind: string, ...flags: string[]): string =>
-    gcc(directory, `${kernel}.${kind}`, ...flags);
-  return {
-    kernel,
-    native: link('native', '-no-pie', 'native.c', object64),
-    image64: link('image64', ...BARE, 'start64.S', object64),
-    image32: link('image32', ...BARE, '-m32', 'start32.S', object32),
-    boot32: link('boot32', ...BARE, '-m32', '-Wl,-Ttext=0x100000', 'boot32.S', object32),
+export const once = <T>(make: () => T): (() => T) => {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 };
 
-/** Calls `use` with the compiled kernels, then removes them. */
+const program = (directory: string, kernel: string, size: number | undefined): Program => {
+  const sized = size === undefined ? [] : [`-DSIZE=${size}`];
+  const object = (bits: number, ...flags: string[]) =>
+    once(() =>
+      gcc(
+        directory,
+        `${kernel}${bits}.o`,
+        ...FREESTANDING,
+        ...flags,
+        ...sized,
+        '-c',
+        `${kernel}.c`,
+      ),
+    );
+  const link = (kind: string, kernelObject: () => string, ...flags: string[]) =>
+    once(() => gcc(directory, `${kernel}.${kind}`, ...flags, kernelObject()));
+  const [bits64, bits32] = [object(64), object(32, ...BITS_32)];
+  return {
+    kernel,
+    native: link('native', bits64, '-no-pie', 'native.c'),
+    image64: link('image64', bits64, ...BARE, 'start64.S'),
+    image32: link('image32', bits32, ...BARE, '-m32', 'start32.S'),
+    boot32: link('boot32', bits32, ...BARE, '-m32', '-Wl,-Ttext=0x100000', 'boot32.S'),
+  };
+};
+
+/** Calls `use` with `kernels`, of `size` instead of the size that they are measured with; then removes what was compiled. */
 export const withPrograms = async <T>(
   kernels: readonly string[],
   use: (programs: readonly Program[], directory: string) => Promise<T>,
@@ -68,7 +84,7 @@ export const withPrograms = async <T>(
   const directory = mkdtempSync(join(tmpdir(), 'hospes-engine-'));
   try {
     return await use(
-      kernels.map((kernel) => build(directory, kernel, size)),
+      kernels.map((kernel) => program(directory, kernel, size)),
       directory,
     );
   } finally {

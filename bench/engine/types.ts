@@ -1,15 +1,15 @@
 /** What is run, by what, and what comes out. */
 
-/** One kernel, compiled: files in a directory that `buildPrograms` made. */
+/** One kernel, compiled by whoever asks first: paths of files that `withPrograms` removes. */
 export interface Program {
   readonly kernel: string;
   /** A Linux program that times its own calls (native.c). */
-  readonly native: string;
+  native(): string;
   /** Static ELF files without a library: kernel() once, then exit (start64.S, start32.S). */
-  readonly image64: string;
-  readonly image32: string;
+  image64(): string;
+  image32(): string;
   /** A multiboot kernel that calls kernel() for ever (boot32.S). */
-  readonly boot32: string;
+  boot32(): string;
 }
 
 /** One call of kernel(). */

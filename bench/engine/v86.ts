@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isEnough, processorTime } from './processor-time.ts';
 import type { Budget, Engine, Program, Run } from './types.ts';
 
 const [STARTS, ENDS] = [0xe0, 0xe4];
@@ -63,16 +64,10 @@ const boot = async (image: string, disable_jit: boolean): Promise<Emulator> => {
   return emulator;
 };
 
-const processorTime = (): number => {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-};
-
-const measure = async (emulator: Emulator, { seconds, runs }: Budget, exact: boolean) => {
+const measure = async (emulator: Emulator, budget: Budget, exact: boolean): Promise<Run[]> => {
   const { cpu } = emulator.v86;
-  const all: Run[] = [];
+  const runs: Run[] = [];
   const started = performance.now();
-  const isOver = (): boolean => all.length >= runs && performance.now() - started >= seconds * 1000;
   await new Promise<void>((done) => {
     let [from, before] = [0, 0];
     cpu.io.register_write(STARTS, cpu, undefined, undefined, () => {
@@ -82,12 +77,12 @@ const measure = async (emulator: Emulator, { seconds, runs }: Budget, exact: boo
     cpu.io.register_write(ENDS, cpu, undefined, undefined, (checksum) => {
       const microseconds = processorTime() - from;
       const instructions = (cpu.instruction_counter[0]! - before) >>> 0;
-      all.push({ checksum: checksum >>> 0, microseconds, ...(exact && { instructions }) });
-      if (isOver()) done();
+      runs.push({ checksum: checksum >>> 0, microseconds, ...(exact && { instructions }) });
+      if (isEnough(runs, budget, started)) done();
     });
     void emulator.run();
   });
-  return all;
+  return runs;
 };
 
 const engine = (name: string, disableJit: boolean): Engine => ({
@@ -95,7 +90,7 @@ const engine = (name: string, disableJit: boolean): Engine => ({
   bits: 32,
   ...(!library && { absent: 'npm install --no-save v86' }),
   run: async ({ boot32 }: Program, budget: Budget) => {
-    const emulator = await boot(boot32, disableJit);
+    const emulator = await boot(boot32(), disableJit);
     try {
       // Its compiled code counts a little less than what it executes.
       return await measure(emulator, budget, disableJit);
