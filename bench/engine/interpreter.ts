@@ -12,8 +12,7 @@ const run = async ({ image64 }: Program, budget: Budget): Promise<readonly Run[]
   const { entry, segments } = readImage(image64());
   for (const { address, bytes } of segments) load(guest, address, bytes);
   const runs: Run[] = [];
-  const started = performance.now();
-  while (!isEnough(runs, budget, started)) {
+  while (!isEnough(runs, budget)) {
     const [from, before] = [processorTime(), guest.vcpu.get(ICOUNT)];
     runToSyscall(engine, guest, entry);
     runs.push({

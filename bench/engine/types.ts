@@ -22,8 +22,9 @@ export interface Run {
 }
 
 export interface Budget {
+  /** Of processor time, at least. */
   readonly seconds: number;
-  /** Runs at least, the first included, which warms up. */
+  /** So many runs, at least. */
   readonly runs: number;
 }
 

@@ -67,7 +67,6 @@ const boot = async (image: string, disable_jit: boolean): Promise<Emulator> => {
 const measure = async (emulator: Emulator, budget: Budget, exact: boolean): Promise<Run[]> => {
   const { cpu } = emulator.v86;
   const runs: Run[] = [];
-  const started = performance.now();
   await new Promise<void>((done) => {
     let [from, before] = [0, 0];
     cpu.io.register_write(STARTS, cpu, undefined, undefined, () => {
@@ -78,7 +77,7 @@ const measure = async (emulator: Emulator, budget: Budget, exact: boolean): Prom
       const microseconds = processorTime() - from;
       const instructions = (cpu.instruction_counter[0]! - before) >>> 0;
       runs.push({ checksum: checksum >>> 0, microseconds, ...(exact && { instructions }) });
-      if (isEnough(runs, budget, started)) done();
+      if (isEnough(runs, budget)) done();
     });
     void emulator.run();
   });

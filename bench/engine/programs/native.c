@@ -1,6 +1,6 @@
 /*
- * kernel() again and again: argv[1] seconds, at least argv[2] times. A line per call: its result, and the nanoseconds
- * of processor time that it took.
+ * kernel() again and again: argv[1] seconds of processor time, at least argv[2] times. A line per call: its
+ * result, and how many nanoseconds it took.
  */
 #include <stdint.h>
 #include <stdio.h>
