@@ -39,7 +39,7 @@ export const EFER = 224;
 const MODE = 232; // u32: CPL in bits 0-1
 export const BUDGET = 240;
 export const ICOUNT = 248;
-const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
+export const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
 const TLB_SELECTED = 260; // u32: 0 kernel set, 1 user set
 /** Exit record: reason u32 at 264, then four 64-bit details (see exit.ts). */
 export const EXIT_REASON = 264;
