@@ -11,7 +11,7 @@ import { interpreter } from './interpreter.ts';
 import { native, qemuUser } from './native.ts';
 import { KERNELS, withPrograms } from './programs.ts';
 import { printReport, speedFigures } from './report.ts';
-import type { Budget, Engine, Figure, Program, Row, Run } from './types.ts';
+import type { Budget, Engine, Program, Row, Run } from './types.ts';
 import { v86, v86NoJit } from './v86.ts';
 
 const ENGINES: readonly Engine[] = [interpreter, native, qemuUser, v86, v86NoJit];
@@ -92,20 +92,18 @@ const seconds = Number(options.seconds);
 if (!(seconds >= 0)) fail(`--seconds takes a number, not ${options.seconds}`);
 if (!hasTool('gcc')) fail('the kernels are compiled by gcc: apt install gcc');
 
-const started = startUp();
-const { rows, decoded } = await withPrograms(kernels, async (programs, directory) => {
+const { rows, figures } = await withPrograms(kernels, async (programs, directory) => {
   const count = qemuCounter(directory);
   const all: Row[] = [];
   for (const program of programs)
     all.push(...(await measure(program, count, { seconds, runs: RUNS })));
-  return { rows: all, decoded: decoding(programs) };
+  return { rows: all, figures: options.json ? [] : [startUp(), decoding(programs)] };
 });
-const figures: Figure[] = [...speedFigures(rows), started, decoded];
 
 if (options.json) console.log(JSON.stringify(rows, null, 2));
 else
   printReport(
     rows,
-    figures,
+    [...speedFigures(rows), ...figures],
     ENGINES.filter(({ absent }) => absent !== undefined),
   );
