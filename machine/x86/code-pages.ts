@@ -1,6 +1,6 @@
 /**
  * Decoded code, by frame of memory: which frames have records, where, and how they are forgotten when their bytes change.
- * A frame with records is in no write array of any TLB, so every store to it comes here first.
+ * A frame with records is marked in every write array of a TLB, so that every store to it comes here first.
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
@@ -60,7 +60,7 @@ export class CodePages {
     this.#records[mfn] = at;
     this.#used.push(mfn);
     this.#memory.code[mfn] = 1;
-    this.#mmu.forgetWrites(mfn);
+    this.#mmu.markWrites(mfn);
     return at;
   }
 
@@ -74,7 +74,9 @@ export class CodePages {
     for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
       const record = records + at * RECORD_SIZE;
       if (view.getUint16(record + HANDLER, true) !== HANDLER_MISS) return;
-      const operation = decode(u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)));
+      const operation = decode(
+        u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
+      );
       const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
       const handler = signature && this.#handlers.get(signature.key);
       if (typeof operation === 'string' || signature === undefined || handler === undefined) {

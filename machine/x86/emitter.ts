@@ -2,8 +2,9 @@
  * The builder that writes the interpreter's handlers: an operand is a field of the record, a register lies in the vCPU
  * block, an access looks into the TLB first. Whatever is rare leaves the instruction, with nothing done, to the evaluator.
  */
-import { RCX, RFLAGS } from "../vcpu.ts";
+
 import { TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_ENTRY_BYTES } from '../memory.ts';
+import { RCX, RFLAGS } from '../vcpu.ts';
 import type { Builder, Helper, Width } from './builder.ts';
 import { EmitFlags } from './emit-flags.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
@@ -37,8 +38,6 @@ export interface Registers {
   readonly tlb: number;
   /** Where a jump out of the page goes. */
   readonly target: number;
-  readonly flagResult: number;
-  readonly flagCarries: number;
 }
 
 /** Where handlers end, and what they call. */
@@ -81,8 +80,8 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
   #left = false;
   #near = new Set<Value>();
 
-  constructor(code: WasmCode, at: Registers, places: Places, scratch: number, signature: Signature) {
-    super(code, { result: at.flagResult, carries: at.flagCarries }, scratch);
+  constructor(code: WasmCode, at: Registers, places: Places, signature: Signature) {
+    super(code);
     this.#at = at;
     this.#places = places;
     this.#signature = signature;
@@ -381,7 +380,10 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
     if (o.shape.startsWith('%')) return Number(o.shape.slice(1));
     if (o.shape !== 'register' && o.shape !== 'vector')
       throw new NotGenerated(`an operand ${o.shape}`);
-    code.get(this.#at.record).access('i32.load16_u', OPERAND + 2 * o.slot).plain('i32.add');
+    code
+      .get(this.#at.record)
+      .access('i32.load16_u', OPERAND + 2 * o.slot)
+      .plain('i32.add');
     return 0;
   }
 
@@ -452,7 +454,12 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
     if (w > 1) code.i64(BigInt(w - 1)).plain('i64.add');
     code.i64(-4096n).plain('i64.and').plain('i64.eq');
     code.if();
-    code.get(low).get(entry).access('i32.load', array + 8).plain('i32.add').set(host);
+    code
+      .get(low)
+      .get(entry)
+      .access('i32.load', array + 8)
+      .plain('i32.add')
+      .set(host);
     code.else();
     code.get(low);
     this.push(address);
@@ -494,4 +501,3 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
 
 const isMemory = ({ shape }: HandlerOperand): boolean =>
   shape === 'memory' || shape === 'indexed' || shape.startsWith('@');
-

@@ -14,6 +14,7 @@ export type WasmType = typeof I32 | typeof I64 | typeof V128;
 /** Instructions of one byte without immediates. */
 export const PLAIN = {
   'i32.eqz': 0x45,
+  'i32.eq': 0x46,
   'i32.ne': 0x47,
   'i32.lt_s': 0x48,
   'i32.add': 0x6a,
