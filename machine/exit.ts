@@ -128,6 +128,7 @@ export const VECTOR_NP = 11;
 export const VECTOR_SS = 12;
 export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
+export const VECTOR_XM = 19;
 
 const VECTOR_NAMES = new Map([
   [VECTOR_DE, '#DE'],
@@ -142,6 +143,7 @@ const VECTOR_NAMES = new Map([
   [VECTOR_SS, '#SS'],
   [VECTOR_GP, '#GP'],
   [VECTOR_PF, '#PF'],
+  [VECTOR_XM, '#XM'],
 ]);
 
 export const vectorName = (vector: number): string =>

@@ -70,7 +70,12 @@ export const EXCEPTION_BITMAP = 496;
 export const CONTROLS = 504;
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 512;
-// 768..1279: FXSAVE image, for an engine.
+/** What FXSAVE writes, but for XMM: FCW first, MXCSR at 24 (SDM vol. 1, 10.5.1). */
+export const FXSAVE = 768;
+export const MXCSR = FXSAVE + 24;
+/** After reset: all exceptions masked, round to nearest; FCW with 64 bits of precision. */
+const RESET_MXCSR = 0x1f80;
+const RESET_FCW = 0x37f;
 
 export const RFLAGS_IF = 0x200;
 export const RFLAGS_FIXED = 0x2;
@@ -102,6 +107,8 @@ export class Vcpu {
   reset(): void {
     this.#u32.fill(0, this.#word, this.#word + 1024);
     this.set(RFLAGS, RFLAGS_FIXED);
+    this.setLow(FXSAVE, RESET_FCW);
+    this.setLow(MXCSR, RESET_MXCSR);
     this.selectTlb(0);
   }
 
@@ -129,6 +136,11 @@ export class Vcpu {
     const w = this.#word + (field >>> 2);
     this.#u32[w] = lo;
     this.#u32[w + 1] = hi;
+  }
+
+  /** The lower half alone. */
+  setLow(field: number, value: number): void {
+    this.#u32[this.#word + (field >>> 2)] = value;
   }
 
   setBig(field: number, value: bigint): void {

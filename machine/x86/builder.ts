@@ -97,7 +97,54 @@ export interface Vectors<V> {
   join(w: Width, lanes: readonly V[]): V;
 }
 
-export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V> {
+/** 4 bytes are single precision, 8 double. */
+export type FloatWidth = 4 | 8;
+
+/**
+ * `x op y`. Those of one operand take `y`. `min` and `max` are `y` where either is a NaN or both are zeros. The approximations,
+ * of single precision only, are `1 / y` and `1 / sqrt(y)`, every step rounded to nearest; they raise nothing.
+ */
+export type FloatOp =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'min'
+  | 'max'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'reciprocalSqrt';
+
+/** Signed integers, and floating point, of so many bits. */
+export type Numeric = 'i32' | 'i64' | 'f32' | 'f64';
+
+/**
+ * Floating point as MXCSR asks: every operation adds its exceptions there, and #XM is raised if one of them is unmasked; then
+ * nothing else changes, and of a vector all lanes are looked at first. A scalar is the bits of the number.
+ */
+export interface Floats<V, O extends Sized> {
+  float(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  vecFloat(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  /** All ones where the predicate holds that bits 2 to 0 of an immediate name: eq lt le unord, and their contraries. */
+  floatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  vecFloatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  /** `signalling`: a quiet NaN is invalid, too. */
+  floatOrder(
+    w: FloatWidth,
+    x: V,
+    y: V,
+    signalling: boolean,
+  ): { readonly unordered: V; readonly less: V; readonly equal: V };
+  /** Rounds to zero if `truncate`. An integer that does not fit is the most negative one, and invalid. */
+  convert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  /** The lowest lanes, as many as both types have; those of the result that are left are zero. */
+  vecConvert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  mxcsr(): V;
+  /** #GP(0) if reserved bits are set. */
+  loadMxcsr(value: V): void;
+}
+
+export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, Floats<V, O> {
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
@@ -120,6 +167,8 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V> {
   /** The stack: relative to SS. */
   load(w: Width, address: V): V;
   store(w: Width, address: V, value: V): void;
+  /** Memory as ENTER leaves it, with frame pointers of `level` frames and `size` bytes; @returns frame and stack pointer. */
+  pushFrames(w: Width, level: O, size: V): readonly [V, V];
 
   /** The status flags of `result = x kind y`. */
   flags(kind: FlagKind, w: Width, result: V, x: V, y: V, options?: FlagOptions<V>): void;

@@ -6,7 +6,7 @@
 import { TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_ENTRY_BYTES } from '../memory.ts';
 import { RCX, RFLAGS } from '../vcpu.ts';
 import type { Builder, Helper, Width } from './builder.ts';
-import { EmitFlags } from './emit-flags.ts';
+import { EmitFloats } from './emit-floats.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
 import type { MemoryOperand } from './operands.ts';
@@ -72,7 +72,7 @@ const WRITE = 1;
 
 type Target = { readonly near: true } | { readonly near: false; readonly value: Value };
 
-export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand> {
+export class Emitter extends EmitFloats implements Builder<Value, HandlerOperand> {
   readonly #at: Registers;
   readonly #places: Places;
   readonly #signature: Signature;
@@ -193,6 +193,10 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
     this.#store(this.#translate(address, w, WRITE), w, value);
   }
 
+  pushFrames(): never {
+    throw new NotGenerated('ENTER');
+  }
+
   undefinedFlags(): void {}
 
   undefinedResult(): void {}
@@ -292,14 +296,14 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
 
   helper(name: Helper, w: Width, high: Value, low: Value, divisor: Value): readonly [Value, Value] {
     const isSigned = name === 'idiv';
-    this.#bailIf(this.eq(divisor, this.imm(0)));
+    this.bailIf(this.eq(divisor, this.imm(0)));
     const [dividend, by] = isSigned
       ? this.#signedDividend(w, high, low, divisor)
       : this.#dividend(w, high, low, divisor);
     const quotient = this.binary(isSigned ? 'i64.div_s' : 'i64.div_u', 8, dividend, by);
     const remainder = this.binary(isSigned ? 'i64.rem_s' : 'i64.rem_u', 8, dividend, by);
     const kept = isSigned ? this.sext(w, quotient) : this.zext(w, quotient);
-    if (w < 8) this.#bailIf(this.compare('i64.ne', kept, quotient));
+    if (w < 8) this.bailIf(this.compare('i64.ne', kept, quotient));
     return [this.zext(w, quotient), this.zext(w, remainder)];
   }
 
@@ -346,14 +350,14 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
     return this.result(I64);
   }
 
-  #bailIf(condition: Value): void {
+  protected bailIf(condition: Value): void {
     this.pushCondition(condition);
     this.code.brIf(this.#places.bail);
   }
 
   #dividend(w: Width, high: Value, low: Value, divisor: Value): readonly [Value, Value] {
     if (w === 8) {
-      this.#bailIf(high);
+      this.bailIf(high);
       return [low, divisor];
     }
     return [this.or(8, this.shl(8, high, this.imm(8 * w)), low), divisor];
@@ -363,13 +367,13 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
     const by = this.sext(w, divisor);
     if (w === 8) {
       const extension = this.binary('i64.shr_s', 8, low, this.imm(63));
-      this.#bailIf(this.compare('i64.ne', high, extension));
+      this.bailIf(this.compare('i64.ne', high, extension));
     }
     const joined = w === 8 ? low : this.or(8, this.shl(8, high, this.imm(8 * w)), low);
     const dividend = w === 8 || w === 4 ? joined : this.sext((2 * w) as Width, joined);
     // the one signed quotient that does not fit 64 bits
     const least = this.eq(dividend, this.imm(1n << 63n));
-    this.#bailIf(this.and(8, least, this.eq(by, this.imm(-1))));
+    this.bailIf(this.and(8, least, this.eq(by, this.imm(-1))));
     return [dividend, by];
   }
 
@@ -434,7 +438,7 @@ export class Emitter extends EmitFlags implements Builder<Value, HandlerOperand>
   }
 
   #requireAligned(address: Value): void {
-    this.#bailIf(this.and(8, address, this.imm(15)));
+    this.bailIf(this.and(8, address, this.imm(15)));
   }
 
   /**

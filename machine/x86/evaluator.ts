@@ -5,12 +5,12 @@
  * @source SDM vol. 3, chapter 6
  */
 
-import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
+import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD, VECTOR_XM } from '../exit.ts';
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
 import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
-import { BigVectors } from './eval-vectors.ts';
+import { BigFloats } from './eval-floats.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import {
   BASE_RIP,
@@ -24,9 +24,21 @@ import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from 
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
+const PAGE_BYTES = 4096;
+/** Bits of MXCSR that exist. */
+const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
-export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
+/** `old`, and where it lies in `bytes` bytes of `pushed` what they hold; it begins `at` bytes after them. */
+const overlay = (old: bigint, pushed: bigint, bytes: number, at: bigint): bigint => {
+  const length = BigInt(bytes);
+  if (at <= -length || at >= length) return old;
+  const move = (x: bigint): bigint => (at >= 0n ? x >> (8n * at) : x << (-8n * at));
+  const covered = move((1n << (8n * length)) - 1n);
+  return (old & ~covered) | move(pushed);
+};
+
+export class Evaluator extends BigFloats implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
@@ -59,8 +71,14 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   #fetch(): Operation {
     const { rip } = this.state;
     if (!isCanonical(rip)) throw new Fault(VECTOR_GP);
-    const bytes = this.memory.fetch(rip, MAX_LENGTH);
-    const op = decode(bytes);
+    // The next page is looked at only by an instruction that reaches it.
+    const here = Math.min(MAX_LENGTH, PAGE_BYTES - Number(rip & BigInt(PAGE_BYTES - 1)));
+    let bytes = this.memory.fetch(rip, here);
+    let op = decode(bytes);
+    if (op === 'short' && bytes.length === here && here < MAX_LENGTH) {
+      bytes = this.memory.fetch(rip, MAX_LENGTH);
+      op = decode(bytes);
+    }
     if (op === 'short') this.memory.refuseFetch(rip + BigInt(bytes.length));
     if (op === 'long') throw new Fault(VECTOR_GP);
     if (op === 'undefined') throw new Fault(VECTOR_UD);
@@ -159,6 +177,30 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.#write(this.#checked(address, w, true), w, value);
   }
 
+  pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
+    const [sp, bp] = [this.get(RSP), this.get(RBP)];
+    const below = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base - BigInt(bytes));
+    const frame = below(sp, w);
+    const outer = Number(this.read(level)) & 31;
+    let pushed = truncate(w, bp);
+    for (let i = 1; i <= outer; i++) {
+      const copied = (): bigint => {
+        const address = below(bp, w * i);
+        const old = this.#read(this.#checked(address, w, true), w, false);
+        return truncate(w, overlay(old, pushed, w * i, address - below(sp, w * i)));
+      };
+      pushed = (pushed << BigInt(8 * w)) | (i < outer ? copied() : truncate(w, frame));
+    }
+    const bytes = w * (outer + 1);
+    const top = below(below(sp, bytes), Number(size));
+    this.#read(this.#checked(top, w, true), w, true);
+    const lowest = this.#checked(below(sp, bytes), bytes, true);
+    this.#read(lowest, bytes, true);
+    this.memory.write(lowest, bytes, pushed);
+    this.#effects = true;
+    return [frame, top];
+  }
+
   flags(
     kind: FlagKind,
     w: Width,
@@ -250,6 +292,21 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   raise(vector: number, trap?: 'trap'): void {
     if (trap) this.state.rip = this.#next;
     this.#fault(new Fault(vector));
+  }
+
+  loadMxcsr(value: bigint): void {
+    if ((value & ~MXCSR) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    this.#effects = true;
+    this.state.mxcsr = Number(value);
+  }
+
+  protected floatExceptions(flags: number): void {
+    const { state } = this;
+    const unmasked = flags & ~(state.mxcsr >> 7);
+    if (unmasked !== 0) this.#mayFault();
+    state.mxcsr |= flags;
+    if (unmasked !== 0) throw new Fault(VECTOR_XM);
+    if (flags !== 0) this.#effects = true;
   }
 
   #writeRegister(o: RegisterOperand, value: bigint): void {

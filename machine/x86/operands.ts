@@ -209,6 +209,8 @@ export const operand = (spec: OperandSpec, c: Cursor, size: Width): Operand => {
       return plain(c, width, RSI, c.segment);
     case 'Y':
       return plain(c, width, RDI, 0);
+    case 'T':
+      return plain(c, width, RDI, c.segment);
     case 'B':
       return plain(c, width, RBX, c.segment);
     case 'cc':

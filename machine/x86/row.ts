@@ -32,8 +32,8 @@ export interface Traits {
 type Rm = 'E' | 'M' | 'R' | 'W' | 'U';
 /** Registers: G ModRM.reg, V a vector there, Z in the opcode, a fixed one; S segment, C control, D debug. */
 type Register = 'G' | 'V' | 'Z' | 'fixed' | 'S' | 'C' | 'D';
-/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, B at rBX. */
-type Plain = 'O' | 'X' | 'Y' | 'B';
+/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, T at rDI, B at rBX. */
+type Plain = 'O' | 'X' | 'Y' | 'T' | 'B';
 /** I immediate, J displacement, `cc` the condition in the opcode, one the number. */
 type Constant = 'I' | 'J' | 'cc' | 'one';
 
@@ -138,6 +138,6 @@ const operandSpec = (name: string, implied: boolean): OperandSpec => {
   const fixed = FIXED[name];
   if (fixed !== undefined) return { kind: 'fixed', type: fixed[1], register: fixed[0], implied };
   const kind = name[0]! as OperandSpec['kind'];
-  if (!'VWUEMRGZIJOXYBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
+  if (!'VWUEMRGZIJOXYTBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
   return { kind, type: name.slice(1), register: 0, implied };
 };

@@ -110,6 +110,12 @@ export const sse2Moves = [
   row('pmovmskb', '66:0FD7/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(1, b.read(s)))),
   row('movmskps', 'NP:0F50/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(4, b.read(s)))),
   row('movmskpd', '66:0F50/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(8, b.read(s)))),
+  row('maskmovdqu', '66:0FF7/r Vx,Ux:Tu', {}, (b, _w, s, mask, d) => {
+    const chosen = b.vecShift('sar', 1, b.read(mask), b.imm(7));
+    b.update(d, (old) =>
+      b.vec('or', 8, b.vec('and', 8, chosen, b.read(s)), b.vec('andNot', 8, chosen, old)),
+    );
+  }),
   row('pinsrw', '66:0FC4/r Vx,Ew,Ib', {}, (b, _w, d, s, i) =>
     b.write(d, b.withLane(2, b.read(d), b.and(1, b.read(i), b.imm(7)), b.read(s))),
   ),

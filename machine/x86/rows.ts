@@ -5,6 +5,7 @@ import type { Row } from './row.ts';
 import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
+import { conversions, floatControl, floats } from './rows-floats.ts';
 import { moves } from './rows-moves.ts';
 import { sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
@@ -19,6 +20,9 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['SSE2 moves', sse2Moves],
   ['SSE2 integers', sse2Integer],
   ['SSE2 bits and shuffles', sse2Bitwise],
+  ['SSE2 floating point', floats],
+  ['SSE2 conversions', conversions],
+  ['SSE2 control', floatControl],
   ['System', system],
 ];
 

@@ -7,6 +7,7 @@ export interface State {
   readonly gpr: BigUint64Array;
   /** XMM0 to XMM15. */
   readonly vectors: Record<number, bigint>;
+  mxcsr: number;
   rip: bigint;
   rflags: number;
   fsBase: bigint;

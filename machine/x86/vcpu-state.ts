@@ -2,7 +2,7 @@
  * A vCPU's block as the evaluator's state: the registers where they lie, so that nothing is copied.
  */
 import type { Memory } from '../memory.ts';
-import { FS_BASE, GS_BASE, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
+import { FS_BASE, GS_BASE, MXCSR, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
 import type { State } from './state.ts';
 
 export class VcpuState implements State {
@@ -39,6 +39,14 @@ export class VcpuState implements State {
 
   get gsBase(): bigint {
     return this.#vcpu.getBig(GS_BASE);
+  }
+
+  get mxcsr(): number {
+    return this.#vcpu.lo(MXCSR);
+  }
+
+  set mxcsr(value: number) {
+    this.#vcpu.setLow(MXCSR, value);
   }
 
   get cpl(): number {

@@ -3,8 +3,9 @@
  * its bytes and registers, never by its result.
  */
 
-import { RDI, RSI, RSP } from '../../../machine/vcpu.ts';
-import { decode } from '../../../machine/x86/decoder.ts';
+import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import type { Operation } from '../../../machine/x86/decoder.ts';
+import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 
 const OPERAND_SIZE = 0x66;
@@ -40,11 +41,20 @@ const readable = (address: bigint): boolean =>
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
 
-export const explained = (test: Case): boolean => {
+/** Nothing that ENTER touches can fault. */
+const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
+  const [size, level] = operands.map((each) => ('value' in each ? Number(each.value) : 0));
+  const [sp, bp] = [test.get(GPR + 8 * RSP), test.get(GPR + 8 * RBP)];
+  const frames = BigInt(width * (1 + (level! & 31)));
+  const first = (level! & 31) > 1 ? bp - frames : bp;
+  const copies = first === bp || (readable(first) && readable(bp));
+  return copies && writable(sp - frames - BigInt(size! & 0xffff)) && writable(sp - 8n);
+};
+
+export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   const { map, opcode, prefixed, narrowed } = opcodeOf(test.code);
   // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
   if (map === 1 && opcode === 0xae && prefixed) return true;
-  const op = decode(test.code);
   // VMMCALL, MONITOR and others.
   if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
   // With F2 or F3: MOVDDUP, MOVSLDUP, MOVSHDUP, MOVNTSS, MOVQ2DQ and others.
@@ -69,6 +79,8 @@ export const explained = (test: Case): boolean => {
   if ((name === 'bsf' || name === 'bsr') && op.repeat === 0xf3) return true;
   // With F2 or F3 AMD takes the prefix for the condition.
   if (name.startsWith('loop') && op.repeat !== 0) return true;
+  // A processor has pushed already when ENTER faults.
+  if (name === 'enter') return !entersWell(op, test);
   // Whose fault comes first when both operands have one.
   return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
 };

@@ -5,26 +5,37 @@
 
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
-import type { MemoryOperand } from '../../../machine/x86/operands.ts';
-import type { Form } from '../../../machine/x86/row.ts';
+import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
+import type { Form, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
+import { conversions, floatControl, floats } from '../../../machine/x86/rows-floats.ts';
 import { Choices } from '../../properties/choices.ts';
 import {
   type Case,
   CODE,
   CODE_BYTES,
   DATA,
+  FCW,
   FLAGS,
   GPR,
   GS_BASE,
   PAGE,
   RIP,
+  VECTORS,
   WINDOW,
+  WINDOW_HIGH,
+  WINDOW_LOW,
 } from './case.ts';
+import { anyFloat, anyMxcsr } from './float-values.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
   .flatMap((row) => row.forms);
+
+/** Rows whose operands are numbers. */
+const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
+const DEFAULT_FCW = 0x37f;
+const NOISE = 1 << 16;
 
 const EDGES = [
   0n,
@@ -56,29 +67,55 @@ const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
 export class Generator {
   readonly #random: Choices;
   readonly #bytes = new Uint8Array(16);
+  /** To copy from: drawing every byte of a case anew would take most of the time. */
+  readonly #noise: Uint8Array;
   #length = 0;
 
   constructor(seed: number) {
     this.#random = new Choices(seed);
+    this.#noise = this.#random.bytes(NOISE);
   }
 
-  /** Fills `test`; `form` is drawn if not given. */
-  fill(test: Case, form: Form = this.#random.pick(forms)): void {
+  /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
+  fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
+    this.#state(test);
+    return this.instruct(test, form);
+  }
+
+  #state(test: Case): void {
     const r = this.#random;
-    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.bits(), true);
-    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
+    for (const at of [WINDOW, VECTORS]) {
+      const from = r.below(NOISE - 256);
+      test.bytes.set(this.#noise.subarray(from, from + 256), at);
+    }
+    for (let i = 0; i < 8; i++) {
+      test.set(WINDOW + 8 * r.below(32), this.#value());
+      test.set(VECTORS + 8 * r.below(32), this.#value());
+    }
+    test.view.setUint16(FCW, DEFAULT_FCW, true);
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+  }
+
+  /** Puts an instruction into a filled case, and what it works on. */
+  instruct(test: Case, form: Form): Operation | Undecodable {
+    const r = this.#random;
     test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
+    test.mxcsr = anyMxcsr(r);
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
     const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
     test.set(RIP, BigInt(rip));
+    if (form.row.name === 'enter' && r.chance(80)) this.#shrinkFrame();
     const op = decode(this.#bytes.subarray(0, 15));
-    if (typeof op !== 'string') this.#aim(test, op, rip);
+    if (typeof op !== 'string') {
+      const pointer = this.#aim(test, op, rip);
+      if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
+    }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
+    return op;
   }
 
   #value(): bigint {
@@ -148,6 +185,14 @@ export class Generator {
     if (sib && r.chance(30)) this.#put((r.bits() & 0xf8) | RSP);
   }
 
+  /** Few bytes and few outer frames, after the opcode, lest nearly every stack overflow. */
+  #shrinkFrame(): void {
+    const at = this.#length;
+    if (at > 12) return;
+    this.#bytes[at + 1] = 0;
+    this.#bytes[at + 2]! &= 0xe7;
+  }
+
   /** What follows it is random already. */
   #modrm(form: Form): number {
     const r = this.#random;
@@ -160,8 +205,34 @@ export class Generator {
     return (mod << 6) | (reg << 3) | r.below(8);
   }
 
-  /** Sets the base register, or the displacement, so that the operand lies at a pointer. */
-  #aim(test: Case, op: Operation, rip: number): void {
+  /** Makes numbers of the operands that are vectors, or at `pointer`. */
+  #numbers(test: Case, op: Operation, pointer: bigint): void {
+    const r = this.#random;
+    const { name } = op.form.row;
+    const double = (name.startsWith('cvt') ? /^cvtt?[sp]d/ : /[sp]d$/).test(name);
+    const w = r.chance(95) === double ? 8 : 4;
+    for (const each of op.operands) {
+      if (each.kind !== 'vector') continue;
+      for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
+    }
+    const low = Number(pointer) - DATA;
+    const at = low < WINDOW_LOW ? low : low - (PAGE - WINDOW_HIGH) + WINDOW_LOW;
+    const end = WINDOW_LOW + WINDOW_HIGH;
+    if (name === 'ldmxcsr' && at >= 0 && at + 4 <= end)
+      test.view.setUint32(WINDOW + at, anyMxcsr(r), true);
+    else
+      for (let i = 0; i < 16; i += w)
+        if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
+  }
+
+  #number(test: Case, at: number, w: 4 | 8): void {
+    const bits = anyFloat(this.#random, w);
+    if (w === 8) test.set(at, bits);
+    else test.view.setUint32(at, Number(bits), true);
+  }
+
+  /** Sets the base register, or the displacement, so that the operand lies at a pointer: the result, or 0. */
+  #aim(test: Case, op: Operation, rip: number): bigint {
     const r = this.#random;
     if (op.form.row.traits.rep) {
       test.set(GPR + 8 * RSI, this.#pointer());
@@ -169,7 +240,7 @@ export class Generator {
       if (r.chance(80)) test.set(GPR + 8 * RCX, BigInt(r.below(4)));
     }
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
-    if (memory === undefined || r.chance(5)) return;
+    if (memory === undefined || r.chance(5)) return 0n;
     let pointer = this.#pointer();
     if (memory.aligned && r.chance(85)) pointer &= ~15n;
     const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
@@ -180,6 +251,7 @@ export class Generator {
       const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
       test.set(GPR + 8 * base, BigInt.asUintN(64, target - indexed - memory.displacement));
     }
+    return pointer;
   }
 
   /** Replaces the 4 or 8 bytes of a displacement where they stand. */

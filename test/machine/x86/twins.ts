@@ -2,19 +2,22 @@
  * The interpreter and the evaluator on the same random code: two machines with the same memory, of which one runs and the
  * other steps, compared in everything that a guest or a clock can see.
  */
-import { ICOUNT, RBP, RCX, RDI, RFLAGS, RIP, RSI, RSP, XMM } from '../../../machine/vcpu.ts';
+import { ICOUNT, MXCSR, RCX, RFLAGS, RIP, XMM } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
-import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
+import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
+import { TF } from '../../../machine/x86/flags.ts';
 import type { Outcome } from '../../../machine/x86/state.ts';
 import { Choices } from '../../properties/choices.ts';
-import { CASE_BYTES, Case, CODE, DATA, PAGE } from './case.ts';
+import { CASE_BYTES, Case, CODE, DATA, FLAGS, PAGE } from './case.ts';
 import { EngineMachine } from './engine-fixture.ts';
 import { Generator } from './generator.ts';
 
-const FRAMES = 64;
+const FRAMES = 16;
 /** Enough for a block of code, and where it begins: often so that it crosses into the second page. */
 const BLOCK = 30;
 const ROUNDS = 12;
+/** All exceptions masked, PE set. */
+const EASY_MXCSR = 0x1fa0;
 
 class Twin {
   readonly host = new EngineMachine(FRAMES);
@@ -31,7 +34,7 @@ class Twin {
     ];
   }
 
-  load(image: Uint8Array, setup: Case, rip: number): void {
+  load(image: Uint8Array, setup: Case, rip: number, mxcsr: number): void {
     const { vcpu, machine } = this.host;
     const { memory } = machine;
     for (const [i, mfn] of this.#frames.entries()) {
@@ -44,31 +47,29 @@ class Twin {
       vcpu.setBig(XMM + 16 * i, setup.vector(i));
       vcpu.setBig(XMM + 16 * i + 8, setup.vector(i) >> 64n);
     }
-    vcpu.setHalves(RFLAGS, (Number(setup.get(136)) & ~0x100) | 2, 0);
+    vcpu.setLow(MXCSR, mxcsr);
+    vcpu.setHalves(RFLAGS, (Number(setup.get(FLAGS)) & ~TF) | 2, 0);
     vcpu.rip = rip;
   }
 
-  /** What there is to see. */
-  view(): readonly string[] {
-    const { vcpu, machine } = this.host;
-    const registers = Array.from({ length: 16 }, (_, i) => `r${i}=${vcpu.getBig(8 * i).toString(16)}`);
-    const vectors = Array.from(
-      { length: 16 },
-      (_, i) =>
-        `xmm${i}=${vcpu.getBig(XMM + 16 * i + 8).toString(16)}:${vcpu.getBig(XMM + 16 * i).toString(16)}`,
-    );
+  /** The state that a guest or a clock sees, register by register. */
+  registers(): ReadonlyArray<readonly [name: string, value: bigint]> {
+    const { vcpu } = this.host;
+    const general = Array.from({ length: 16 }, (_, i) => [registerName(i, 8), 8 * i] as const);
+    const vectors = Array.from({ length: 32 }, (_, i) => [`xmm${i / 2}`, XMM + 8 * i] as const);
+    const fields = [...general, ...vectors, ['rip', RIP], ['rflags', RFLAGS]] as const;
     return [
-      `rip=${vcpu.getBig(RIP).toString(16)}`,
-      `rflags=${vcpu.lo(RFLAGS).toString(16)}`,
-      `icount=${vcpu.get(ICOUNT)}`,
-      `now=${vcpu.pcpu.now}`,
-      ...registers,
-      ...vectors,
-      ...this.#frames.map((mfn) => `${Buffer.from(machine.memory.frame(mfn)).toString('base64')}`),
-      ...Array.from({ length: 8 }, (_, mfn) =>
-        Buffer.from(machine.memory.frame(mfn)).toString('base64'),
-      ),
+      ...fields.map(([name, field]) => [name, vcpu.getBig(field)] as const),
+      ['mxcsr', BigInt(vcpu.lo(MXCSR))],
+      ['icount', BigInt(vcpu.get(ICOUNT))],
+      ['now', BigInt(vcpu.pcpu.now)],
     ];
+  }
+
+  /** Memory, page tables with their accessed and dirty bits included. */
+  get memory(): Uint8Array {
+    const { memory } = this.host.machine;
+    return memory.u8.subarray(memory.frameBase);
   }
 }
 
@@ -77,6 +78,33 @@ const outcomeText = (outcome: Outcome): string => {
   if (outcome.kind === 'exit') return `exit ${outcome.reason}`;
   const { vector, error, address } = outcome.fault;
   return `fault ${vector} ${error.toString(16)} ${address.toString(16)}`;
+};
+
+/** Into the page of data, away from its ends. */
+const pointer = (r: Choices): bigint => BigInt(DATA + 512 + r.below(PAGE - 1024));
+
+const jump = (r: Choices): Uint8Array =>
+  Uint8Array.from([0x70 + r.below(16), r.chance(50) ? r.below(30) : 256 - r.below(40)]);
+
+/** Mostly one that stays near what its registers point to, and that does not leave. */
+const instruction = (r: Choices, generator: Generator, setup: Case): Uint8Array => {
+  for (;;) {
+    generator.fill(setup);
+    const operation = decode(setup.code);
+    if (r.chance(1)) return setup.code.slice();
+    if (typeof operation === 'string') continue;
+    const { traits } = operation.form.row;
+    const leaves = traits.privilege !== undefined || traits.size === 'f64';
+    const far = operation.operands.some(
+      (o) =>
+        o.kind === 'memory' &&
+        (o.index >= 0 ||
+          o.base < 0 ||
+          o.addressWidth === 4 ||
+          BigInt.asIntN(9, o.displacement) !== o.displacement),
+    );
+    if (r.chance(4) || !(leaves || far)) return setup.code.slice(0, operation.length);
+  }
 };
 
 export interface TwinTally {
@@ -92,33 +120,32 @@ export class Twins {
   readonly #interpreted = new Twin();
   readonly #evaluated = new Twin();
   readonly #image = new Uint8Array(4 * PAGE);
+  readonly #view = new DataView(this.#image.buffer);
 
   /** One block of random code, in slices of random length. */
   compare(seed: number): void {
     const r = new Choices(seed);
-    const generator = new Generator(seed);
     const setup = new Case(new ArrayBuffer(CASE_BYTES), 0);
-    for (let i = 0; i < this.#image.length; i += 4) new DataView(this.#image.buffer).setUint32(i, r.bits(), true);
+    for (let i = 0; i < this.#image.length; i += 4) this.#view.setUint32(i, r.bits(), true);
     const start = r.chance(50) ? r.below(PAGE) : PAGE - r.below(120) - 1;
-    const code = this.#block(r, generator, setup, start);
+    const code = this.#block(r, new Generator(seed), setup, start);
     const rip = CODE + start;
-    for (const register of [RSI, RDI, RSP, RBP])
-      if (r.chance(70)) setup.set(8 * register, BigInt(DATA + 256 + r.below(PAGE - 512)));
+    for (let i = 0; i < 16; i++) if (r.chance(70)) setup.set(8 * i, pointer(r));
     if (r.chance(15)) setup.set(8 * r.below(16), BigInt(rip + r.below(100)));
     if (r.chance(70)) setup.set(8 * RCX, BigInt(r.below(40)));
-    for (const twin of [this.#interpreted, this.#evaluated]) twin.load(this.#image, setup, rip);
+    const mxcsr = r.chance(60) ? EASY_MXCSR : 0x1f80 | (r.bits() & 0xe03f);
+    for (const twin of [this.#interpreted, this.#evaluated])
+      twin.load(this.#image, setup, rip, mxcsr);
     this.tally.cases++;
     for (let round = 0; round < ROUNDS; round++) {
       const budget = 1 + r.below(r.chance(50) ? 8 : 400);
       const ours = outcomeText(this.#run(budget));
       const theirs = outcomeText(this.#step(budget));
-      const [a, b] = [this.#interpreted.view(), this.#evaluated.view()];
-      const found = a.flatMap((each, i) =>
-        each === b[i] ? [] : [`${each.slice(0, 60)} evaluator ${b[i]!.slice(0, 60)}`],
-      );
+      const found = this.#differences();
       if (ours !== theirs) found.push(`${ours}, evaluator ${theirs}`);
       if (found.length > 0) {
-        this.tally.differences.push(`seed ${seed} round ${round} budget ${budget}\n  ${found.join('\n  ')}\n${code}`);
+        const where = `seed ${seed} slice ${round} of ${budget}`;
+        this.tally.differences.push(`${where}\n  ${found.join('\n  ')}\n${code}`);
         return;
       }
       if (ours.startsWith('fault')) this.tally.faults++;
@@ -127,19 +154,29 @@ export class Twins {
     }
   }
 
-  /** Instructions one after the other, some of them jumps back. @returns the disassembly */
+  #differences(): string[] {
+    const evaluated = this.#evaluated.registers();
+    const found = this.#interpreted
+      .registers()
+      .map(([name, value], i) => [name, value, evaluated[i]![1]] as const)
+      .filter(([, ours, theirs]) => ours !== theirs)
+      .map(
+        ([name, ours, theirs]) => `${name} ${ours.toString(16)}, evaluator ${theirs.toString(16)}`,
+      );
+    if (Buffer.compare(this.#interpreted.memory, this.#evaluated.memory) !== 0)
+      found.push('memory');
+    return found;
+  }
+
+  /** Instructions one after the other, some of them short jumps. @returns the disassembly */
   #block(r: Choices, generator: Generator, setup: Case, start: number): string {
     const lines: string[] = [];
     let at = start;
-    for (let i = 0; i < BLOCK && at < 2 * PAGE - 16; i++) {
-      generator.fill(setup);
-      let bytes: Uint8Array = setup.code;
-      const operation = decode(bytes);
-      if (r.chance(10)) bytes = Uint8Array.from([0x70 + r.below(16), r.chance(50) ? r.below(30) : 256 - r.below(40)]);
-      else if (typeof operation !== 'string') bytes = bytes.subarray(0, operation.length);
-      else if (!r.chance(3)) continue;
+    while (lines.length < BLOCK && at < 2 * PAGE - 16) {
+      const bytes = r.chance(10) ? jump(r) : instruction(r, generator, setup);
       this.#image.set(bytes, at);
-      lines.push(`  ${(CODE + at).toString(16)} ${disassembleBytes(bytes, BigInt(CODE + at))}`);
+      const address = CODE + at;
+      lines.push(`  ${address.toString(16)} ${disassembleBytes(bytes, BigInt(address))}`);
       at += bytes.length;
     }
     return lines.join('\n');
