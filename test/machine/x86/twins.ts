@@ -3,14 +3,13 @@
  * other steps, compared in everything that a guest or a clock can see.
  */
 import { ICOUNT, MXCSR, RCX, RFLAGS, RIP, XMM } from '../../../machine/vcpu.ts';
-import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { TF } from '../../../machine/x86/flags.ts';
 import type { Outcome } from '../../../machine/x86/state.ts';
 import { Choices } from '../../properties/choices.ts';
 import { CASE_BYTES, Case, CODE, DATA, FLAGS, PAGE } from './case.ts';
 import { EngineMachine } from './engine-fixture.ts';
-import { Generator } from './generator.ts';
+import { forms, Generator } from './generator.ts';
 
 const FRAMES = 16;
 /** Enough for a block of code, and where it begins: often so that it crosses into the second page. */
@@ -89,8 +88,7 @@ const jump = (r: Choices): Uint8Array =>
 /** Mostly one that stays near what its registers point to, and that does not leave. */
 const instruction = (r: Choices, generator: Generator, setup: Case): Uint8Array => {
   for (;;) {
-    generator.fill(setup);
-    const operation = decode(setup.code);
+    const operation = generator.instruct(setup, r.pick(forms));
     if (r.chance(1)) return setup.code.slice();
     if (typeof operation === 'string') continue;
     const { traits } = operation.form.row;
@@ -120,15 +118,24 @@ export class Twins {
   readonly #interpreted = new Twin();
   readonly #evaluated = new Twin();
   readonly #image = new Uint8Array(4 * PAGE);
-  readonly #view = new DataView(this.#image.buffer);
+  readonly #seed: number;
+  readonly #random: Choices;
+  readonly #generator: Generator;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = new Choices(seed);
+    this.#generator = new Generator(seed);
+    this.#image.set(this.#random.bytes(this.#image.length));
+  }
 
   /** One block of random code, in slices of random length. */
-  compare(seed: number): void {
-    const r = new Choices(seed);
+  compare(): void {
+    const r = this.#random;
     const setup = new Case(new ArrayBuffer(CASE_BYTES), 0);
-    for (let i = 0; i < this.#image.length; i += 4) this.#view.setUint32(i, r.bits(), true);
     const start = r.chance(50) ? r.below(PAGE) : PAGE - r.below(120) - 1;
-    const code = this.#block(r, new Generator(seed), setup, start);
+    this.#generator.fill(setup);
+    const code = this.#block(setup, start);
     const rip = CODE + start;
     for (let i = 0; i < 16; i++) if (r.chance(70)) setup.set(8 * i, pointer(r));
     if (r.chance(15)) setup.set(8 * r.below(16), BigInt(rip + r.below(100)));
@@ -144,7 +151,7 @@ export class Twins {
       const found = this.#differences();
       if (ours !== theirs) found.push(`${ours}, evaluator ${theirs}`);
       if (found.length > 0) {
-        const where = `seed ${seed} slice ${round} of ${budget}`;
+        const where = `seed ${this.#seed} case ${this.tally.cases} slice ${round} of ${budget}`;
         this.tally.differences.push(`${where}\n  ${found.join('\n  ')}\n${code}`);
         return;
       }
@@ -169,11 +176,12 @@ export class Twins {
   }
 
   /** Instructions one after the other, some of them short jumps. @returns the disassembly */
-  #block(r: Choices, generator: Generator, setup: Case, start: number): string {
+  #block(setup: Case, start: number): string {
+    const r = this.#random;
     const lines: string[] = [];
     let at = start;
     while (lines.length < BLOCK && at < 2 * PAGE - 16) {
-      const bytes = r.chance(10) ? jump(r) : instruction(r, generator, setup);
+      const bytes = r.chance(10) ? jump(r) : instruction(r, this.#generator, setup);
       this.#image.set(bytes, at);
       const address = CODE + at;
       lines.push(`  ${address.toString(16)} ${disassembleBytes(bytes, BigInt(address))}`);
