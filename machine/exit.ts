@@ -128,6 +128,7 @@ export const VECTOR_NP = 11;
 export const VECTOR_SS = 12;
 export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
+export const VECTOR_MF = 16;
 export const VECTOR_XM = 19;
 
 const VECTOR_NAMES = new Map([
@@ -143,6 +144,7 @@ const VECTOR_NAMES = new Map([
   [VECTOR_SS, '#SS'],
   [VECTOR_GP, '#GP'],
   [VECTOR_PF, '#PF'],
+  [VECTOR_MF, '#MF'],
   [VECTOR_XM, '#XM'],
 ]);
 

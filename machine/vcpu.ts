@@ -70,7 +70,10 @@ export const EXCEPTION_BITMAP = 496;
 export const CONTROLS = 504;
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 512;
-/** What FXSAVE writes, but for XMM: FCW first, MXCSR at 24 (SDM vol. 1, 10.5.1). */
+/**
+ * What FXSAVE writes, as it lies there (SDM vol. 1, 10.5.1): FCW, FSW, a bit for every register that is not empty, FOP, FIP, FDP,
+ * MXCSR at 24; then the registers of the x87, 16 bytes for each, but by their physical numbers.
+ */
 export const FXSAVE = 768;
 export const MXCSR = FXSAVE + 24;
 /** After reset: all exceptions masked, round to nearest; FCW with 64 bits of precision. */

@@ -4,8 +4,10 @@
  * bits are zero-extended, conditions are 0 or 1. What can fault comes before the first effect on memory, then registers.
  */
 
-/** Bytes; 16 is a vector. */
-export type Width = 1 | 2 | 4 | 8 | 16;
+import type { X87 } from './builder-x87.ts';
+
+/** Bytes; 10 is an x87 number, 16 a vector. */
+export type Width = 1 | 2 | 4 | 8 | 10 | 16;
 
 /** All that a row sees of an operand. */
 export interface Sized {
@@ -144,10 +146,16 @@ export interface Floats<V, O extends Sized> {
   loadMxcsr(value: V): void;
 }
 
-export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, Floats<V, O> {
+export interface Builder<V, O extends Sized>
+  extends Arithmetic<V>,
+    Vectors<V>,
+    Floats<V, O>,
+    X87<V, O> {
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
+  vector(register: number): V;
+  setVector(register: number, value: V): void;
   /** A general register in the address size: counters and indexes of strings. */
   getIndex(register: number): V;
   setIndex(register: number, value: V): void;
@@ -155,12 +163,16 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V>, 
   /** `at`: bytes added to a memory operand's address. */
   read(operand: O, at?: V): V;
   /**
-   * To a register only where `when`, if given, is not zero. A vector register keeps what lies above the operand's width.
+   * Only where `when`, if given, is not zero. A vector register keeps what lies above the operand's width.
    */
   write(operand: O, value: V, when?: V): void;
   /** Read, modify, write with one translation, atomically under LOCK; @returns the old value. */
   update(operand: O, change: (old: V) => V, at?: V): V;
-  /** The same on 16 bytes that must be aligned, as two halves. */
+  /** Words of `w` bytes, the lowest first, all or nothing. */
+  readBlock(operand: O, w: Width, count: number): V[];
+  /** `bytes`: so many must be there, if more than are written. */
+  writeBlock(operand: O, w: Width, words: readonly V[], bytes?: number): void;
+  /** As `update` on 16 bytes that must be aligned, as two halves. */
   updatePair(operand: O, change: (low: V, high: V) => readonly [V, V]): readonly [V, V];
   /** The effective address, without segment. */
   address(operand: O): V;

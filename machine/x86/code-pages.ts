@@ -15,7 +15,6 @@ import {
   PAGE_RECORDS,
   RECORD_SIZE,
   signatureOf,
-  TAIL,
   writeRecord,
 } from './record.ts';
 
@@ -120,7 +119,9 @@ export class CodePages {
 
   #release(mfn: number): void {
     const at = this.#records[mfn]!;
-    this.#memory.u8.fill(0, at, at + (PAGE_RECORDS - TAIL) * RECORD_SIZE);
+    // Only the handlers: the instruction that wrote the page may still need the rest of its record.
+    for (let i = 0; i < PAGE_BYTES; i++)
+      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
     this.#records[mfn] = 0;
     this.#memory.code[mfn] = 0;
     this.#free.push(at);

@@ -12,8 +12,9 @@
 import { TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_ENTRY_BYTES } from '../memory.ts';
 import { RFLAGS, RIP, TLB_READ } from '../vcpu.ts';
 import { EmitFlags } from './emit-flags.ts';
+import type { Places, Registers } from './emit-operands.ts';
 import { NotGenerated } from './emit-values.ts';
-import { Emitter, type Places, type Registers } from './emitter.ts';
+import { Emitter } from './emitter.ts';
 import { STATUS } from './flags.ts';
 import { isFrequent } from './frequent.ts';
 import {

@@ -5,6 +5,7 @@
 import type { FloatOp, FloatWidth, Numeric } from './builder.ts';
 import { AF, CF, OF, PF, SF, ZF } from './flags.ts';
 import { type Row, row, type Semantics } from './row.ts';
+import { mmx } from './rows-sse2.ts';
 
 const scalar =
   (op: FloatOp, w: FloatWidth): Semantics =>
@@ -111,6 +112,17 @@ export const conversions = [
   row('cvtdq2pd', 'F3:0FE6/r Vx,Wq', {}, lanes('i32', 'f64')),
   row('cvtpd2dq', 'F2:0FE6/r Vx,Wx', {}, lanes('f64', 'i32')),
   row('cvttpd2dq', '66:0FE6/r Vx,Wx', {}, lanes('f64', 'i32', 'truncate')),
+];
+
+/** Between vectors and MMX registers. */
+export const mmxConversions = [
+  row('cvtpi2ps', 'NP:0F2A/r Vq,Qq', {}, mmx(lanes('i32', 'f32'))),
+  row('cvtpi2pd', '66:0F2A/r Vx,Nq', {}, mmx(lanes('i32', 'f64'))),
+  row('cvtpi2pd', '66:0F2A/r Vx,Mq', {}, lanes('i32', 'f64')),
+  row('cvttps2pi', 'NP:0F2C/r Pq,Wq', {}, mmx(lanes('f32', 'i32', 'truncate'))),
+  row('cvttpd2pi', '66:0F2C/r Pq,Wx', {}, mmx(lanes('f64', 'i32', 'truncate'))),
+  row('cvtps2pi', 'NP:0F2D/r Pq,Wq', {}, mmx(lanes('f32', 'i32'))),
+  row('cvtpd2pi', '66:0F2D/r Pq,Wx', {}, mmx(lanes('f64', 'i32'))),
 ];
 
 export const floatControl = [

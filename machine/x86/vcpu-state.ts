@@ -4,16 +4,19 @@
 import type { Memory } from '../memory.ts';
 import { FS_BASE, GS_BASE, MXCSR, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
 import type { State } from './state.ts';
+import { VcpuX87 } from './vcpu-x87.ts';
 
 export class VcpuState implements State {
   readonly gpr: BigUint64Array;
   readonly vectors: Record<number, bigint>;
+  readonly x87: VcpuX87;
   readonly #vcpu: Vcpu;
 
   constructor(memory: Memory, vcpu: Vcpu) {
     const { buffer } = memory.wasm;
     this.gpr = new BigUint64Array(buffer, vcpu.block, 16);
     this.vectors = vectorFile(new BigUint64Array(buffer, vcpu.block + XMM, 32));
+    this.x87 = new VcpuX87(memory, vcpu);
     this.#vcpu = vcpu;
   }
 

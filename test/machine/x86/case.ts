@@ -1,5 +1,5 @@
 /** One random test: what goes in and what comes out, laid out as the C program has it. */
-export const CASE_BYTES = 864;
+export const CASE_BYTES = 1216;
 export const GPR = 0;
 export const RIP = 128;
 export const FLAGS = 136;
@@ -12,14 +12,14 @@ export const RESULT_UNDEFINED = 1n << 63n;
 export const CODE_BYTES = 176;
 export const WINDOW = 192;
 /** The FXSAVE image, as far as anything is in it; MXCSR_MASK is zero. */
-export const FPU = 448;
+export const FPU = 800;
 export const FPU_BYTES = 416;
 export const FCW = FPU;
 export const MXCSR = FPU + 24;
 /** XMM0 to XMM15. */
 export const VECTORS = FPU + 160;
 export const WINDOW_LOW = 64;
-export const WINDOW_HIGH = 192;
+export const WINDOW_HIGH = 544;
 
 /** A page of code, nothing after it. */
 export const CODE = 0x10000000;
@@ -63,6 +63,17 @@ export class Case {
   vector(i: number): bigint {
     const at = VECTORS + 16 * i;
     return this.get(at) | (this.get(at + 8) << 64n);
+  }
+
+  stack(i: number): bigint {
+    const at = FCW + 32 + 16 * i;
+    return this.get(at) | (this.get(at + 8) << 64n);
+  }
+
+  setStack(i: number, value: bigint): void {
+    const at = FCW + 32 + 16 * i;
+    this.set(at, value & 0xffff_ffff_ffff_ffffn);
+    this.set(at + 8, value >> 64n);
   }
 
   setVector(i: number, value: bigint): void {

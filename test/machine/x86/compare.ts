@@ -3,11 +3,13 @@ import type { Operation } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { flagNames } from '../../../machine/x86/flags.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { CASE_BYTES, Case, COMPLETED, FLAGS, GPR, RIP, VECTOR } from './case.ts';
 import { explained } from './explained.ts';
 import { Generator } from './generator.ts';
 import type { NativeOracle } from './native-oracle.ts';
 import { differences, Subject } from './subject.ts';
+import { describeX87, getX87 } from './x87-values.ts';
 
 export interface Tally {
   compared: number;
@@ -41,7 +43,13 @@ export const describeCase = (test: Case, found: readonly string[]): string => {
   const vectors = Array.from({ length: 16 }, (_, i) => `xmm${i}=${hex(test.vector(i))}`);
   const flags = `flags [${flagNames(Number(test.get(FLAGS)))}] mxcsr=${hex(test.mxcsr)}`;
   const text = disassembleBytes(test.code, test.get(RIP));
-  return `${text}\n  ${bytes} at 0x${hex(test.get(RIP))}\n  ${found.join('\n  ')}\n  in: ${registers.join(' ')} ${flags} ${vectors.join(' ')}`;
+  return `${text}\n  ${bytes} at 0x${hex(test.get(RIP))}\n  ${found.join('\n  ')}\n  in: ${registers.join(' ')} ${flags}\n  ${x87Text(test)} ${vectors.join(' ')}`;
+};
+
+const x87Text = (test: Case): string => {
+  const x87 = new X87Registers();
+  getX87(test, x87);
+  return describeX87(x87);
 };
 
 /** Compares `count` cases of `seed`. */

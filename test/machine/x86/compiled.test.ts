@@ -7,6 +7,7 @@ import { describe, expect } from 'vitest';
 import { RAX, RDI, RSP } from '../../../machine/vcpu.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { compileC } from '../../support/c-program.ts';
 import { itNeeds } from '../../support/tools.ts';
 import { FlatMemory } from './flat-memory.ts';
@@ -38,7 +39,9 @@ uint64_t f(uint64_t n) {
   double root = sum < 0 ? -sum : sum;
   for (int i = 0; i < 40; i++) root = root > 0 ? (root + sum / root) / 2 : 1;
   union { double d; uint64_t u; } bits = { root + product };
-  return r ^ bits.u;
+  long double wide = 1;
+  for (int i = 1; i < 30; i++) wide = (wide * 1.0625L + r) / (i + 0.25L) - (wide < i ? i : (int)wide);
+  return r ^ bits.u ^ (uint64_t)(int64_t)(wide * 1e12L);
 }`;
 const MAIN = `${FUNCTION}
 #include <stdio.h>
@@ -78,6 +81,7 @@ const call = (code: Uint8Array, argument: number): string => {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
     mxcsr: 0x1f80,
+    x87: new X87Registers(),
     rip: BigInt(START),
     rflags: 0x202,
     fsBase: 0n,

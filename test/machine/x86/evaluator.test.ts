@@ -1,37 +1,31 @@
 import { describe, expect, it } from 'vitest';
 import { RAX, RBP, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
-import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
-import { bytes } from './bytes.ts';
 import { CASE_BYTES, Case } from './case.ts';
-import { FlatMemory } from './flat-memory.ts';
 import { Generator } from './generator.ts';
+import { CODE, machine } from './one-machine.ts';
+import { getX87 } from './x87-values.ts';
 
-const CODE = 0x1000n;
-
-const machine = (code: string, cpl = 3) => {
-  const memory = new FlatMemory(0x4000);
-  memory.bytes.set(bytes(code), Number(CODE));
-  const state: State = {
-    gpr: new BigUint64Array(16),
-    vectors: Array.from({ length: 16 }, () => 0n),
-    mxcsr: 0x1f80,
-    rip: CODE,
-    rflags: 0x202,
-    fsBase: 0n,
-    gsBase: 0n,
-    cpl,
-  };
-  state.gpr[RSP] = 0x3000n;
-  return { memory, state, evaluator: new Evaluator(state, memory) };
+/** All that an instruction may change but memory. */
+const everything = ({ gpr, vectors, rip, rflags, mxcsr, x87 }: State) => {
+  const { control, status, valid, opcode, ip, dp } = x87;
+  const stack = Array.from({ length: 8 }, (_, i) => x87.register(i));
+  return [
+    ...gpr,
+    ...Object.values(vectors),
+    rip,
+    rflags,
+    mxcsr,
+    control,
+    status,
+    valid,
+    opcode,
+    ip,
+    dp,
+    ...stack,
+  ];
 };
-
-const everything = ({ gpr, vectors, rip, rflags, mxcsr }: State): unknown[] => [
-  ...gpr,
-  ...Object.values(vectors),
-  ...[rip, rflags, mxcsr],
-];
 
 describe('the evaluator', () => {
   it('runs a program: the sum of 1 to 10, by call and loop', () => {
@@ -156,11 +150,13 @@ describe('the evaluator', () => {
       generator.fill(test);
       if (typeof decode(test.code) === 'string') continue;
       for (let failing = 0; ; failing++) {
-        const { memory, state, evaluator } = machine('');
+        const { memory, state, x87, evaluator } = machine('');
         memory.bytes.set(test.code, Number(CODE));
         memory.failing = failing;
         for (let r = 0; r < 16; r++) state.gpr[r] = test.get(8 * r);
         state.rflags = Number(test.get(136));
+        getX87(test, x87);
+        state.mxcsr = test.mxcsr;
         const before = everything(state);
         const content = memory.bytes.slice();
         const outcome = evaluator.step();

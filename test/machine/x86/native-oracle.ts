@@ -60,6 +60,8 @@ static void handler(int sig, siginfo_t *info, void *context) {
   memcpy(data, now->window, ${WINDOW_LOW});
   memcpy(data + 4096 - ${WINDOW_HIGH}, now->window + ${WINDOW_LOW}, ${WINDOW_HIGH});
   memcpy(fpu, now->fpu, ${FPU_BYTES});
+  // AMD restores FIP, FDP and FOP only when an exception is pending: this is what they are else.
+  __asm__ volatile("fninit");
   place(now->code);
 }
 

@@ -4,12 +4,14 @@ import { registerName } from '../../../machine/x86/disassembler.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import { flagNames, RF, TF } from '../../../machine/x86/flags.ts';
 import type { Outcome, State } from '../../../machine/x86/state.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import {
   CASE_BYTES,
   type Case,
   COMPLETED,
   CR2,
   ERROR,
+  FCW,
   FLAGS,
   GPR,
   GS_BASE,
@@ -19,6 +21,8 @@ import {
   VECTOR,
 } from './case.ts';
 import { CaseMemory, OutsideWindow } from './case-memory.ts';
+import { forgive } from './x87-tolerance.ts';
+import { getX87, putX87 } from './x87-values.ts';
 
 /** Bits of the flags that a signal frame does not carry faithfully. */
 const UNSEEN = RF | TF;
@@ -27,10 +31,12 @@ const USER_END = 0x7ffffffff000n;
 
 export class Subject {
   readonly #memory = new CaseMemory();
+  readonly #x87 = new X87Registers();
   readonly #state: State = {
     gpr: new BigUint64Array(16),
     vectors: [],
     mxcsr: 0,
+    x87: this.#x87,
     rip: 0n,
     rflags: 0,
     fsBase: 0n,
@@ -46,6 +52,7 @@ export class Subject {
     state.gpr.set(test.gpr);
     for (let i = 0; i < 16; i++) state.vectors[i] = this.#given[i] = test.vector(i);
     state.mxcsr = test.mxcsr;
+    getX87(test, this.#x87);
     state.rip = test.get(RIP);
     state.rflags = Number(test.get(FLAGS));
     this.#memory.load(test, Number(state.rip));
@@ -74,6 +81,7 @@ export class Subject {
     ours.gpr.set(state.gpr);
     for (let i = 0; i < 16; i++)
       if (state.vectors[i] !== this.#given[i]) ours.setVector(i, state.vectors[i]!);
+    putX87(ours, this.#x87);
     ours.mxcsr = state.mxcsr;
     ours.set(RIP, state.rip);
     ours.set(FLAGS, BigInt(state.rflags));
@@ -108,9 +116,17 @@ export const differences = (ours: Case, native: Case): string[] => {
   const defined = ~(Number(loose) | UNSEEN);
   const flags = [ours, native].map((each) => Number(each.get(FLAGS)) & defined);
   const found = flags[0] === flags[1] ? [] : [`flags ${flags.map((f) => `[${flagNames(f)}]`)}`];
-  if (!same(ours, native)) found.push(...fields(ours, native));
-  return found;
+  if (same(ours, native)) return found;
+  forgive(ours, native);
+  return [...found, ...fields(ours, native)];
 };
+
+const X87_WORDS = [
+  ['fcw', FCW],
+  ['fsw', FCW + 2],
+  ['ftw', FCW + 4],
+  ['fop', FCW + 6],
+] as const;
 
 const fields = (ours: Case, native: Case): string[] => {
   const found: string[] = [];
@@ -121,6 +137,11 @@ const fields = (ours: Case, native: Case): string[] => {
   compare('error', ours.get(ERROR), native.get(ERROR));
   compare('CR2', ours.get(CR2), native.get(CR2));
   compare('rip', ours.get(RIP), native.get(RIP));
+  for (const [name, at] of X87_WORDS)
+    compare(name, BigInt(ours.view.getUint16(at, true)), BigInt(native.view.getUint16(at, true)));
+  compare('fip', ours.get(FCW + 8), native.get(FCW + 8));
+  compare('fdp', ours.get(FCW + 16), native.get(FCW + 16));
+  for (let i = 0; i < 8; i++) compare(`st${i}`, ours.stack(i), native.stack(i));
   compare('mxcsr', BigInt(ours.mxcsr), BigInt(native.mxcsr));
   for (let i = 0; i < 16; i++)
     compare(registerName(i, 8), ours.get(GPR + 8 * i), native.get(GPR + 8 * i));
@@ -128,8 +149,16 @@ const fields = (ours: Case, native: Case): string[] => {
   for (let i = 0; i < 16; i++)
     if (!(near && closeVectors(ours.vector(i), native.vector(i))))
       compare(`xmm${i}`, ours.vector(i), native.vector(i));
-  if (Buffer.compare(ours.window, native.window) !== 0) found.push('memory differs');
+  if (Buffer.compare(ours.window, native.window) !== 0)
+    found.push(`memory differs${memoryText(ours.window, native.window)}`);
   return found;
+};
+
+/** The first byte and the number of those that differ. */
+const memoryText = (ours: Uint8Array, native: Uint8Array): string => {
+  const at = [...ours.keys()].filter((i) => ours[i] !== native[i]);
+  const [first] = at;
+  return ` in ${at.length} bytes, window+${first}: ${ours[first!]}, processor ${native[first!]}`;
 };
 
 /** The instructions of which the architecture only bounds the error. */

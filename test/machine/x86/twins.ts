@@ -2,7 +2,7 @@
  * The interpreter and the evaluator on the same random code: two machines with the same memory, of which one runs and the
  * other steps, compared in everything that a guest or a clock can see.
  */
-import { ICOUNT, MXCSR, RCX, RFLAGS, RIP, XMM } from '../../../machine/vcpu.ts';
+import { FXSAVE, ICOUNT, MXCSR, RCX, RFLAGS, RIP, XMM } from '../../../machine/vcpu.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { TF } from '../../../machine/x86/flags.ts';
 import type { Outcome } from '../../../machine/x86/state.ts';
@@ -56,10 +56,10 @@ class Twin {
     const { vcpu } = this.host;
     const general = Array.from({ length: 16 }, (_, i) => [registerName(i, 8), 8 * i] as const);
     const vectors = Array.from({ length: 32 }, (_, i) => [`xmm${i / 2}`, XMM + 8 * i] as const);
-    const fields = [...general, ...vectors, ['rip', RIP], ['rflags', RFLAGS]] as const;
+    const x87 = Array.from({ length: 20 }, (_, i) => [`x87+${8 * i}`, FXSAVE + 8 * i] as const);
+    const fields = [...general, ...vectors, ...x87, ['rip', RIP], ['rflags', RFLAGS]] as const;
     return [
       ...fields.map(([name, field]) => [name, vcpu.getBig(field)] as const),
-      ['mxcsr', BigInt(vcpu.lo(MXCSR))],
       ['icount', BigInt(vcpu.get(ICOUNT))],
       ['now', BigInt(vcpu.pcpu.now)],
     ];
