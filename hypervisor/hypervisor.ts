@@ -4,6 +4,7 @@
  */
 import { Observable, Subject } from 'rxjs';
 import { CAUSE_PORT_IO } from '../machine/account.ts';
+import { type Descriptor, readDescriptor } from '../machine/descriptor.ts';
 import { EXIT_SYSCALL, exitName, OPS, vectorName } from '../machine/exit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ACCESS_WRITE } from '../machine/page-walk.ts';
@@ -12,10 +13,12 @@ import { type Platform, PORT_COM1 } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import type { Dispatcher, Processor, Underneath } from '../machine/underneath.ts';
 import { EXIT_REASON, type Vcpu } from '../machine/vcpu.ts';
+import { Engine } from '../machine/x86/engine.ts';
 import { errnoName } from '../protocol/errno.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { DOMID_SELF } from '../protocol/xen.ts';
 import { Clock } from './clock.ts';
+import { descriptorOf } from './descriptor-tables.ts';
 import type { Domain } from './domain.ts';
 import { raiseVirq } from './events.ts';
 import { FrameTable } from './frames.ts';
@@ -45,10 +48,7 @@ import type { XenVcpu } from './xen-vcpu.ts';
 export interface HypervisorOptions {
   /** console_io of domain `domid`. */
   consoleIo?: (domid: number, bytes: Uint8Array) => void;
-  /**
-   * The machine's own devices: their interrupts go to domain 0. Its `intr` must call
-   * `xen.interrupt()`.
-   */
+  /** The machine's own devices: their interrupts go to domain 0. Its `intr` must call `xen.interrupt()`. */
   platform?: Platform;
 }
 
@@ -72,10 +72,7 @@ export class Hypervisor implements Underneath, Dispatcher {
   aliveGuests = 0;
   /** The CPU that was last active: whose time it is now. */
   active: Pcpu;
-  /**
-   * Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named
-   * yet.
-   */
+  /** Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named yet. */
   currentCause = 0;
   readonly hypercallCauses = new Int16Array(HYPERCALLS + 1);
   readonly emulationCauses = new Int16Array(OPS);
@@ -86,6 +83,7 @@ export class Hypervisor implements Underneath, Dispatcher {
   readonly #vcpus: (XenVcpu | undefined)[] = [];
   readonly #ended = new Subject<Domain>();
   readonly #options: HypervisorOptions;
+  #engine: Engine | undefined;
   #lastId = 0;
 
   constructor(machine: Machine, options: HypervisorOptions = {}) {
@@ -101,6 +99,12 @@ export class Hypervisor implements Underneath, Dispatcher {
     this.upcallCause = machine.causes.id('events');
     this.syscallCause = machine.causes.id('system calls');
     this.interrupts = options.platform && new PhysicalInterrupts(this, options.platform);
+  }
+
+  /** What executes machine code, for all domains. */
+  get engine(): Engine {
+    this.#engine ??= new Engine(this.machine);
+    return this.#engine;
   }
 
   /** The present instant, in cycles. */
@@ -141,6 +145,13 @@ export class Hypervisor implements Underneath, Dispatcher {
 
   preempted(arch: Vcpu): boolean {
     return this.scheduler.preempted(this.#of(arch));
+  }
+
+  descriptor(arch: Vcpu, selector: number): Descriptor | undefined {
+    const vcpu = this.#of(arch);
+    return vcpu.hvm
+      ? readDescriptor(this.machine.mmu, arch, selector)
+      : descriptorOf(this, vcpu, selector);
   }
 
   fail(arch: Vcpu, why: string): void {
@@ -263,9 +274,7 @@ export class Hypervisor implements Underneath, Dispatcher {
     );
   }
 
-  /**
-   * Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1
-   */
+  /** Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1 */
   holdWritable(domain: Domain, gfn: number): number {
     const mfn = domain.memory.frameOf(gfn);
     return mfn >= 0 && this.frames.getType(mfn, domain, TYPE_WRITABLE) === 0 ? mfn : -1;
@@ -308,10 +317,7 @@ export class Hypervisor implements Underneath, Dispatcher {
     return cause;
   }
 
-  /**
-   * In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop
-   * is to end
-   */
+  /** In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop is to end */
   checkPreempt(caller: XenVcpu): boolean {
     const { pcpu } = caller.arch;
     if (pcpu.now >= pcpu.horizon) {

@@ -127,19 +127,29 @@ export class Mmu {
     this.#note(vcpu, index);
   }
 
-  /** No write array may have frame `mfn` any longer, nor a fetch array what it held for it. */
-  forgetFrame(mfn: number, fetch: number): void {
+  /** No write array may have frame `mfn` any longer. */
+  forgetWrites(mfn: number): void {
     const { i32 } = this.#memory;
     const host = this.#memory.frameAt(mfn);
+    this.#search(TLB_ARRAY_BYTES, (word) => ((i32[word]! + i32[word + 2]!) >>> 0) === host);
+  }
+
+  /** No fetch array may have `addend` any longer; without it, anything. */
+  forgetFetch(addend?: number): void {
+    const { i32 } = this.#memory;
+    this.#search(
+      2 * TLB_ARRAY_BYTES,
+      (word) => addend === undefined || i32[word + 2] === (addend | 0),
+    );
+  }
+
+  /** Empty the entries of one array of every set of which `gone` says so, by their words. */
+  #search(array: number, gone: (word: number) => boolean): void {
     for (let set = 0; set < this.#fills.length; set++) {
       if (this.#fills[set] === 0) continue;
-      const base = this.#memory.tlbSet(set >>> 1, (set & 1) as 0 | 1) + TLB_ARRAY_BYTES;
-      for (let index = 0; index < TLB_ENTRIES; index++) {
-        const word = (base >>> 2) + index * 4;
-        if ((i32[word]! + i32[word + 2]!) >>> 0 === host) this.#clear(word, index);
-        const fetched = word + (TLB_ARRAY_BYTES >>> 2);
-        if (i32[fetched + 2] === fetch) this.#clear(fetched, index);
-      }
+      const base = (this.#memory.tlbSet(set >>> 1, (set & 1) as 0 | 1) + array) >>> 2;
+      for (let index = 0; index < TLB_ENTRIES; index++)
+        if (gone(base + index * 4)) this.#clear(base + index * 4, index);
     }
   }
 

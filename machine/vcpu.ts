@@ -39,7 +39,7 @@ export const EFER = 224;
 const MODE = 232; // u32: CPL in bits 0-1
 export const BUDGET = 240;
 export const ICOUNT = 248;
-const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
+export const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
 const TLB_SELECTED = 260; // u32: 0 kernel set, 1 user set
 /** Exit record: reason u32 at 264 and the instruction's length u32 (0 of TypeScript code), then four details (see exit.ts). */
 export const EXIT_REASON = 264;
@@ -71,13 +71,14 @@ export const CONTROLS = 504;
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 512;
 // 768..1279: FXSAVE image, for an engine.
-export const TSC_AUX = 1280;
-export const SYSENTER_CS = 1288;
-export const SYSENTER_ESP = 1296;
-export const SYSENTER_EIP = 1304;
+// 1280..: the interpreter's.
+export const TSC_AUX = 3968;
+export const SYSENTER_CS = 3976;
+export const SYSENTER_ESP = 3984;
+export const SYSENTER_EIP = 3992;
 /** Selectors of TR and LDTR. */
-export const TR = 1312;
-export const LDTR = 1320;
+export const TR = 4000;
+export const LDTR = 4008;
 
 export const RFLAGS_IF = 0x200;
 export const RFLAGS_FIXED = 0x2;

@@ -1,55 +1,183 @@
 /**
  * Executes a vCPU's machine code until time is up, an instruction faults, or one leaves the engine. What happens then is
  * the caller's: the engine knows no hypervisor, delivers no exception and reads no clock but that of the vCPU's CPU.
+ * The interpreter does the work; what it hands back, the evaluator does.
  */
 import { CAUSE_WORK } from '../account.ts';
+import { VECTOR_GP } from '../exit.ts';
 import type { Machine } from '../machine.ts';
-import { ICOUNT, type Vcpu } from '../vcpu.ts';
+import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
+import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
+import { CodePages } from './code-pages.ts';
 import { Evaluator } from './evaluator.ts';
-import type { Outcome } from './state.ts';
+import { TF } from './flags.ts';
+import {
+  interpreter,
+  REASON_FAILED,
+  REASON_FETCH,
+  REASON_MISS,
+  REASON_SLOW,
+} from './interpreter.ts';
+import { BOUNCE, DEBT, LEFT, MASK_32, MASK_64 } from './record.ts';
+import { Fault, type Outcome } from './state.ts';
 import { VcpuMemory } from './vcpu-memory.ts';
 import { VcpuState } from './vcpu-state.ts';
 
 const DONE: Outcome = { kind: 'done' };
+/** The host compiles a function better after it has returned: none runs longer than this. */
+const SLICE = 1 << 20;
+const PAGE_BYTES = 4096;
+
+type Run = (block: number, budget: number) => number;
 
 export class Engine {
   readonly #machine: Machine;
+  readonly #instruction: number;
+  readonly #pages: CodePages;
+  readonly #run: Run;
   readonly #evaluators: Evaluator[] = [];
+  /** Who runs, and how many instructions it was given: a slow access makes that less. */
+  #vcpu!: Vcpu;
+  #given = 0;
+  /** Why the last access failed; none: the evaluator will find out. */
+  #refused: Fault | undefined;
 
   constructor(machine: Machine) {
+    const { module, handlers } = interpreter();
+    const { memory, mmu } = machine;
     this.#machine = machine;
+    this.#instruction = machine.costs.instruction;
+    this.#pages = new CodePages(memory, mmu, handlers);
+    const slow = (low: number, high: number, bytes: number, write: number): number =>
+      this.#slow(high * 2 ** 32 + (low >>> 0), bytes, write);
+    const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.wasm, slow } });
+    this.#run = exports['run'] as unknown as Run;
   }
 
   /**
-   * Run to the horizon of the vCPU's CPU: `done`. Or to an instruction that faults (RIP is at it, nothing has changed), or
-   * one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
+   * Run to the horizon of the vCPU's CPU, or until RFLAGS.TF is set: `done`. Or to an instruction that faults (RIP is at it,
+   * nothing has changed), or one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
    */
   run(vcpu: Vcpu): Outcome {
-    const { clock } = vcpu.pcpu;
-    while (clock[0]! < clock[1]!) {
-      const outcome = this.step(vcpu);
-      if (outcome.kind !== 'done') return outcome;
+    this.#vcpu = vcpu;
+    this.#prepare(vcpu);
+    for (;;) {
+      const budget = this.#budget();
+      if (budget <= 0) return DONE;
+      this.#given = budget;
+      const reason = this.#run(vcpu.block, budget);
+      this.#charge(this.#given - (vcpu.lo(LEFT) | 0));
+      if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
+      if (reason === REASON_FAILED || reason === REASON_SLOW) {
+        const outcome = this.step(vcpu);
+        if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
+      } else if (this.#budget() > 0 && (reason === REASON_FETCH || reason === REASON_MISS)) {
+        const fault = this.#fetch(vcpu, reason);
+        if (fault) return { kind: 'fault', fault };
+      }
     }
-    return DONE;
   }
 
-  /** One instruction; of a repeated string instruction one iteration. */
+  /** One instruction, by the evaluator; of a repeated string instruction one iteration. */
   step(vcpu: Vcpu): Outcome {
     const outcome = this.#evaluator(vcpu).step();
     if (outcome.kind !== 'fault') {
-      vcpu.pcpu.charge(CAUSE_WORK, this.#machine.costs.instruction);
-      vcpu.set(ICOUNT, vcpu.get(ICOUNT) + 1);
+      this.#vcpu = vcpu;
+      this.#charge(1);
     }
     return outcome;
+  }
+
+  #prepare(vcpu: Vcpu): void {
+    vcpu.setHalves(MASK_64, 0xffffffff, 0xffffffff);
+    vcpu.setHalves(MASK_32, 0xffffffff, 0);
+  }
+
+  /** How many instructions may run before the horizon, at most a slice. */
+  #budget(): number {
+    const { clock } = this.#vcpu.pcpu;
+    return Math.min(SLICE, Math.ceil((clock[1]! - clock[0]!) / this.#instruction));
+  }
+
+  #charge(instructions: number): void {
+    const vcpu = this.#vcpu;
+    vcpu.pcpu.chargeMany(CAUSE_WORK, instructions, instructions * this.#instruction);
+    vcpu.set(ICOUNT, vcpu.get(ICOUNT) + instructions);
+  }
+
+  /** Make the instruction at RIP known to the interpreter. @returns the fault of fetching it */
+  #fetch(vcpu: Vcpu, reason: number): Fault | undefined {
+    const { memory, mmu } = this.#machine;
+    const { rip } = vcpu;
+    const host = mmu.probe(vcpu, rip, ACCESS_FETCH);
+    if (host < 0) return this.#fault(rip);
+    const mfn = memory.frameOf(host);
+    const records = this.#pages.records(mfn);
+    if (reason === REASON_FETCH) mmu.fillFetch(vcpu, rip, records);
+    this.#pages.decode(mfn, host & (PAGE_BYTES - 1));
+    return undefined;
+  }
+
+  #fault(va: number): Fault {
+    const { faultVector, faultCode } = this.#machine.mmu;
+    const address = faultVector === VECTOR_GP ? 0n : BigInt.asUintN(64, BigInt(va));
+    return new Fault(faultVector, faultCode, address);
+  }
+
+  /**
+   * An access that missed the TLB: the host's offset, or 0. A read that crosses into another page is put together here; a
+   * write that does, and whatever is not canonical, is left to the evaluator.
+   */
+  #slow(va: number, bytes: number, write: number): number {
+    const { memory, mmu } = this.#machine;
+    const vcpu = this.#vcpu;
+    this.#refused = undefined;
+    const here = PAGE_BYTES - (va & (PAGE_BYTES - 1));
+    if (here < bytes) return write ? 0 : this.#crossing(va, bytes, here);
+    const host = mmu.translate(vcpu, va, write ? ACCESS_WRITE : ACCESS_READ);
+    if (host >= 0) {
+      this.#settle();
+      if (write && memory.code[memory.frameOf(host)] !== 0) this.#pages.written(host, bytes);
+      return host;
+    }
+    // Of an address that is not canonical the evaluator knows the segment, and so the vector.
+    if (mmu.faultVector !== VECTOR_GP) this.#refused = this.#fault(va);
+    return 0;
+  }
+
+  #crossing(va: number, bytes: number, here: number): number {
+    const { u8 } = this.#machine.memory;
+    const low = this.#slow(va, here, 0);
+    if (low === 0) return 0;
+    const debt = this.#vcpu.lo(DEBT);
+    const high = this.#slow(va + here, bytes - here, 0);
+    if (high === 0) {
+      this.#given += debt;
+      return 0;
+    }
+    this.#vcpu.setHalves(DEBT, this.#vcpu.lo(DEBT) + debt, 0);
+    const bounce = this.#vcpu.block + BOUNCE;
+    u8.copyWithin(bounce, low, low + here);
+    u8.copyWithin(bounce + here, high, high + bytes - here);
+    return bounce;
+  }
+
+  /** A walk took time: of what it was given, the interpreter has less left. */
+  #settle(): void {
+    const { clock } = this.#vcpu.pcpu;
+    const now = Math.min(this.#given, Math.ceil((clock[1]! - clock[0]!) / this.#instruction));
+    this.#vcpu.setHalves(DEBT, this.#given - now, 0);
+    this.#given = now;
   }
 
   #evaluator(vcpu: Vcpu): Evaluator {
     const known = this.#evaluators[vcpu.index];
     if (known) return known;
     const { memory, mmu } = this.#machine;
+    const written = (host: number, bytes: number): void => this.#pages.written(host, bytes);
     const made = new Evaluator(
       new VcpuState(memory, vcpu),
-      new VcpuMemory(memory, mmu, vcpu, (host) => memory.wrote(memory.frameOf(host))),
+      new VcpuMemory(memory, mmu, vcpu, written),
     );
     this.#evaluators[vcpu.index] = made;
     return made;

@@ -1,0 +1,126 @@
+/**
+ * Decoded code, by frame of memory: which frames have records, where, and how they are forgotten when their bytes change.
+ * A frame with records is in no write array of any TLB, so every store to it comes here first.
+ */
+import { type Memory, RECORD_BYTES } from '../memory.ts';
+import type { Mmu } from '../mmu.ts';
+import { decode } from './decoder.ts';
+import { MAX_LENGTH } from './operands.ts';
+import {
+  HANDLER,
+  HANDLER_MISS,
+  HANDLER_PAGE_END,
+  HANDLER_SLOW,
+  PAGE_RECORD_BYTES,
+  PAGE_RECORDS,
+  RECORD_SIZE,
+  signatureOf,
+  TAIL,
+  writeRecord,
+} from './record.ts';
+
+const PAGE_BYTES = 4096;
+/** So many instructions are decoded at once, unless one ends the block before. */
+const AHEAD = 64;
+/** After so many stores with nothing decoded between them, a frame is taken for data. */
+const PATIENCE = 256;
+
+export class CodePages {
+  readonly #memory: Memory;
+  readonly #mmu: Mmu;
+  readonly #handlers: ReadonlyMap<string, number>;
+  /** Of each frame, where its records begin; 0: it has none. */
+  readonly #records: Uint32Array;
+  /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
+  readonly #free: number[] = [];
+  readonly #used: number[] = [];
+  readonly #writes: Uint16Array;
+
+  constructor(memory: Memory, mmu: Mmu, handlers: ReadonlyMap<string, number>) {
+    this.#memory = memory;
+    this.#mmu = mmu;
+    this.#handlers = handlers;
+    this.#records = new Uint32Array(memory.frames);
+    this.#writes = new Uint16Array(memory.frames);
+    // Offset 0 is taken for none: the vCPU blocks come before the records.
+    const end = memory.records + RECORD_BYTES - PAGE_RECORD_BYTES;
+    for (let at = memory.records; at <= end; at += PAGE_RECORD_BYTES) this.#free.push(at);
+    this.#free.reverse();
+    memory.dropCode = (mfn) => this.drop(mfn);
+  }
+
+  /** Where the records of frame `mfn` begin; it has some from now on. */
+  records(mfn: number): number {
+    const known = this.#records[mfn]!;
+    if (known !== 0) return known;
+    if (this.#free.length === 0) this.#dropAll();
+    const at = this.#free.pop()!;
+    for (let i = PAGE_BYTES; i < PAGE_RECORDS; i++)
+      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_PAGE_END, true);
+    this.#records[mfn] = at;
+    this.#used.push(mfn);
+    this.#memory.code[mfn] = 1;
+    this.#mmu.forgetWrites(mfn);
+    return at;
+  }
+
+  /** Decode from byte `offset` of frame `mfn` on. */
+  decode(mfn: number, offset: number): void {
+    const { u8, view } = this.#memory;
+    const records = this.#records[mfn]!;
+    const host = this.#memory.frameAt(mfn);
+    this.#writes[mfn] = 0;
+    let at = offset;
+    for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
+      const record = records + at * RECORD_SIZE;
+      if (view.getUint16(record + HANDLER, true) !== HANDLER_MISS) return;
+      const operation = decode(u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)));
+      const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
+      const handler = signature && this.#handlers.get(signature.key);
+      if (typeof operation === 'string' || signature === undefined || handler === undefined) {
+        view.setUint16(record + HANDLER, HANDLER_SLOW, true);
+        return;
+      }
+      writeRecord(view, record, handler, at, signature);
+      at += operation.length;
+    }
+  }
+
+  /** `bytes` bytes at `host`, in a frame with records, are about to change. */
+  written(host: number, bytes: number): void {
+    const mfn = this.#memory.frameOf(host);
+    const records = this.#records[mfn]!;
+    const offset = host & (PAGE_BYTES - 1);
+    if (++this.#writes[mfn]! > PATIENCE) {
+      this.drop(mfn);
+      return;
+    }
+    // An instruction is as many bytes long as it likes, up to MAX_LENGTH.
+    const end = Math.min(offset + bytes, PAGE_BYTES);
+    for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
+      this.#memory.view.setUint16(records + at * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+  }
+
+  /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */
+  drop(mfn: number): void {
+    const at = this.#records[mfn]!;
+    this.#release(mfn);
+    this.#used.splice(this.#used.indexOf(mfn), 1);
+    this.#mmu.forgetFetch(at);
+  }
+
+  /** No room is left: forget everything. */
+  #dropAll(): void {
+    for (const mfn of this.#used) this.#release(mfn);
+    this.#used.length = 0;
+    this.#mmu.forgetFetch();
+  }
+
+  #release(mfn: number): void {
+    const at = this.#records[mfn]!;
+    this.#memory.u8.fill(0, at, at + (PAGE_RECORDS - TAIL) * RECORD_SIZE);
+    this.#records[mfn] = 0;
+    this.#memory.code[mfn] = 0;
+    this.#free.push(at);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * One encoding for every handler that any instruction can need: each form in each operand size, with a register and with
+ * both kinds of memory operand, each condition, each repeat prefix, branches within the page and out of it.
+ */
+import { decode } from './decoder.ts';
+import { type Signature, signatureOf } from './record.ts';
+import type { Form } from './row.ts';
+import { rows } from './rows.ts';
+
+const OPERAND_SIZE = 0x66;
+const REX_W = 0x48;
+/** ModRM.rm and what follows: a register, [rbx + n], [rbx + rcx + n]. */
+const REGISTER = [0xc1];
+const PLAIN = [0x43, 0x10];
+const INDEXED = [0x44, 0x0b, 0x10];
+
+const modrmOf = (form: Form): number[][] => {
+  if (!form.modrm) return [[]];
+  if (form.exact >= 0) return [[form.exact]];
+  const kinds = form.operands.map(({ kind }) => kind);
+  const only = kinds.includes('R') || kinds.includes('U');
+  const variants = only ? [REGISTER] : [REGISTER, PLAIN, INDEXED];
+  const reg = (form.digit >= 0 ? form.digit : 2) << 3;
+  return variants.map(([first, ...rest]) => [first! | reg, ...rest]);
+};
+
+const prefixesOf = (form: Form): number[][] => {
+  const mandatory = form.prefix > 0 ? [form.prefix] : [];
+  const sizes = form.prefix === 0 ? [[], [OPERAND_SIZE], [REX_W]] : [[], [REX_W]];
+  const repeats = form.row.traits.rep ? [[], [0xf2], [0xf3]] : [[]];
+  return repeats.flatMap((repeat) => sizes.map((size) => [...repeat, ...mandatory, ...size]));
+};
+
+/** Immediates and displacements: small, so that a branch stays in the page, or large. */
+const tailsOf = (form: Form): number[][] => {
+  const branch = form.operands.some(({ kind }) => kind === 'J');
+  const small = [0, 0, 0, 0, 0, 0, 0, 0];
+  return branch ? [small, [0x80, 0xff, 0xff, 0xff]] : [small];
+};
+
+const ESCAPES = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
+
+const encodingsOf = (form: Form): number[][] => {
+  const conditions = form.span === 16 ? 16 : 1;
+  const encodings: number[][] = [];
+  for (const prefixes of prefixesOf(form))
+    for (let condition = 0; condition < conditions; condition++)
+      for (const modrm of modrmOf(form))
+        for (const tail of tailsOf(form))
+          encodings.push([
+            ...prefixes,
+            ...ESCAPES[form.map]!,
+            form.opcode + condition,
+            ...modrm,
+            ...tail,
+          ]);
+  return encodings;
+};
+
+/** Signatures by key. */
+export const representatives = (): ReadonlyMap<string, Signature> => {
+  const all = new Map<string, Signature>();
+  const bytes = new Uint8Array(15);
+  for (const form of rows.flatMap((row) => row.forms)) {
+    if (form.row.semantics === undefined) continue;
+    for (const encoding of encodingsOf(form)) {
+      bytes.fill(0);
+      bytes.set(encoding.slice(0, 15));
+      const operation = decode(bytes);
+      if (typeof operation === 'string') continue;
+      const signature = signatureOf(operation, 0);
+      if (signature !== undefined && !all.has(signature.key)) all.set(signature.key, signature);
+    }
+  }
+  return all;
+};
