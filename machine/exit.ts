@@ -157,6 +157,8 @@ export const VECTOR_NP = 11;
 export const VECTOR_SS = 12;
 export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
+export const VECTOR_MF = 16;
+export const VECTOR_XM = 19;
 
 const VECTOR_NAMES = new Map([
   [VECTOR_DE, '#DE'],
@@ -172,6 +174,8 @@ const VECTOR_NAMES = new Map([
   [VECTOR_SS, '#SS'],
   [VECTOR_GP, '#GP'],
   [VECTOR_PF, '#PF'],
+  [VECTOR_MF, '#MF'],
+  [VECTOR_XM, '#XM'],
 ]);
 
 export const vectorName = (vector: number): string =>

@@ -36,7 +36,7 @@ export class Memory {
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly view: DataView;
-  /** 1 for frames that hold decoded code: they are in no write array, and whoever writes one calls `wrote`. */
+  /** 1 for frames that hold decoded code: write arrays have them marked, and whoever writes one calls `wrote`. */
   readonly code: Uint8Array;
   /** Forgets what was decoded of frame `mfn`. */
   dropCode: (mfn: number) => void = () => {};

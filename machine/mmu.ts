@@ -2,17 +2,28 @@
  * Translation with a software TLB. A set of arrays (read, write, fetch) per vCPU and mode; an entry's tag is the
  * page's address, its addend turns the low half of an address into a byte offset of linear memory. A page
  * stands in the write array only if nothing about a write to it is special. The fetch array is an engine's to fill; its
- * addends are what the engine likes. Zero-filled is empty, but for entry 0.
+ * addends are what the engine likes. Zero-filled is empty, but for the first and the last entry.
  */
 import { CAUSE_TLB_MISS, CAUSE_WALK } from './account.ts';
 import type { Costs } from './costs.ts';
-import { type Memory, TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_SET_BYTES } from './memory.ts';
+import {
+  type Memory,
+  TLB_ARRAY_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_SET_BYTES,
+} from './memory.ts';
 import { ACCESS_READ, ACCESS_WRITE, PageWalk } from './page-walk.ts';
 import { PTE_P, PTE_PS, pteFrame, tableIndex } from './pte.ts';
 import type { Vcpu } from './vcpu.ts';
 
-/** Tag of an empty entry 0: not page aligned, so no address has it. */
+/**
+ * Tag of an empty entry 0: not page aligned, so no address has it. Of the last entry, too: an access that wraps around the end
+ * of the address space has its first byte there, and looks for the tag of its last, which is 0.
+ */
 const EMPTY = 1;
+/** Bit of a tag in a write array: the page may be written, but it holds code, so that whoever does has to say so. */
+const MARKED = 2;
 /** Up to so many fills, a flush clears entry by entry. */
 const SHORT_LIST = 64;
 
@@ -127,29 +138,40 @@ export class Mmu {
     this.#note(vcpu, index);
   }
 
-  /** No write array may have frame `mfn` any longer. */
-  forgetWrites(mfn: number): void {
+  /** Host offset of `va` by a marked entry of the write array, or -1: nothing is charged, for it is a hit. */
+  marked(vcpu: Vcpu, va: number): number {
+    const { i32 } = this.#memory;
+    const lo = va & ~4095;
+    const word = (vcpu.tlbWrite >>> 2) + ((va >> 12) & (TLB_ENTRIES - 1)) * 4;
+    if (i32[word] !== (lo | MARKED) || i32[word + 1] !== Math.floor(va / 4294967296)) return -1;
+    const host = ((va | 0) + i32[word + 2]!) >>> 0;
+    if (this.#memory.code[this.#memory.frameOf(host)] === 0) i32[word] = lo;
+    return host;
+  }
+
+  /** Whoever writes frame `mfn` has to say so from now on. */
+  markWrites(mfn: number): void {
     const { i32 } = this.#memory;
     const host = this.#memory.frameAt(mfn);
-    this.#search(TLB_ARRAY_BYTES, (word) => ((i32[word]! + i32[word + 2]!) >>> 0) === host);
+    this.#each(TLB_ARRAY_BYTES, (word) => {
+      if (((i32[word]! & ~MARKED) + i32[word + 2]!) >>> 0 === host) i32[word]! |= MARKED;
+    });
   }
 
   /** No fetch array may have `addend` any longer; without it, anything. */
   forgetFetch(addend?: number): void {
     const { i32 } = this.#memory;
-    this.#search(
-      2 * TLB_ARRAY_BYTES,
-      (word) => addend === undefined || i32[word + 2] === (addend | 0),
-    );
+    this.#each(2 * TLB_ARRAY_BYTES, (word, index) => {
+      if (addend === undefined || i32[word + 2] === (addend | 0)) this.#clear(word, index);
+    });
   }
 
-  /** Empty the entries of one array of every set of which `gone` says so, by their words. */
-  #search(array: number, gone: (word: number) => boolean): void {
+  /** Every entry of one array of every set that has any, by its word. */
+  #each(array: number, act: (word: number, index: number) => void): void {
     for (let set = 0; set < this.#fills.length; set++) {
       if (this.#fills[set] === 0) continue;
       const base = (this.#memory.tlbSet(set >>> 1, (set & 1) as 0 | 1) + array) >>> 2;
-      for (let index = 0; index < TLB_ENTRIES; index++)
-        if (gone(base + index * 4)) this.#clear(base + index * 4, index);
+      for (let index = 0; index < TLB_ENTRIES; index++) act(base + index * 4, index);
     }
   }
 
@@ -163,11 +185,12 @@ export class Mmu {
     i32[word + 1] = hi;
     i32[word + 2] = (host & ~4095) - lo;
     const write = word + (TLB_ARRAY_BYTES >>> 2);
-    if (writable && this.#memory.code[this.#memory.frameOf(host)] === 0) {
-      i32[write] = lo;
+    if (writable) {
+      const mark = this.#memory.code[this.#memory.frameOf(host)] === 0 ? 0 : MARKED;
+      i32[write] = lo | mark;
       i32[write + 1] = hi;
       i32[write + 2] = (host & ~4095) - lo;
-    } else if (i32[write] === lo && i32[write + 1] === hi) {
+    } else if ((i32[write]! & ~MARKED) === lo && i32[write + 1] === hi) {
       this.#clear(write, index);
     }
     this.#note(vcpu, index);
@@ -200,15 +223,17 @@ export class Mmu {
 
   #clear(word: number, index: number): void {
     const { u32 } = this.#memory;
-    u32[word] = index === 0 ? EMPTY : 0;
+    u32[word] = index === 0 || index === TLB_ENTRIES - 1 ? EMPTY : 0;
     u32[word + 1] = 0;
   }
 
   #empty(base: number): void {
     const { u8, u32 } = this.#memory;
     u8.fill(0, base, base + TLB_SET_BYTES);
-    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES)
+    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES) {
       u32[array >>> 2] = EMPTY;
+      u32[(array + TLB_ARRAY_BYTES - TLB_ENTRY_BYTES) >>> 2] = EMPTY;
+    }
   }
 
   /** Move `part` bytes between linear memory at `host` and `bytes` from index `at`. */

@@ -70,7 +70,15 @@ export const EXCEPTION_BITMAP = 496;
 export const CONTROLS = 504;
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 512;
-// 768..1279: FXSAVE image, for an engine.
+/**
+ * What FXSAVE writes, as it lies there (SDM vol. 1, 10.5.1): FCW, FSW, a bit for every register that is not empty, FOP, FIP, FDP,
+ * MXCSR at 24; then the registers of the x87, 16 bytes for each, but by their physical numbers.
+ */
+export const FXSAVE = 768;
+export const MXCSR = FXSAVE + 24;
+/** After reset: all exceptions masked, round to nearest; FCW with 64 bits of precision. */
+const RESET_MXCSR = 0x1f80;
+const RESET_FCW = 0x37f;
 // 1280..: the interpreter's.
 export const TSC_AUX = 3968;
 export const SYSENTER_CS = 3976;
@@ -110,6 +118,8 @@ export class Vcpu {
   reset(): void {
     this.#u32.fill(0, this.#word, this.#word + 1024);
     this.set(RFLAGS, RFLAGS_FIXED);
+    this.setLow(FXSAVE, RESET_FCW);
+    this.setLow(MXCSR, RESET_MXCSR);
     this.selectTlb(0);
   }
 
@@ -137,6 +147,11 @@ export class Vcpu {
     const w = this.#word + (field >>> 2);
     this.#u32[w] = lo;
     this.#u32[w + 1] = hi;
+  }
+
+  /** The lower half alone. */
+  setLow(field: number, value: number): void {
+    this.#u32[this.#word + (field >>> 2)] = value;
   }
 
   setBig(field: number, value: bigint): void {

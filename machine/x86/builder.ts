@@ -4,8 +4,10 @@
  * bits are zero-extended, conditions are 0 or 1. What can fault comes before the first effect on memory, then registers.
  */
 
-/** Bytes; 16 is a vector. */
-export type Width = 1 | 2 | 4 | 8 | 16;
+import type { X87 } from './builder-x87.ts';
+
+/** Bytes; 10 is an x87 number, 16 a vector. */
+export type Width = 1 | 2 | 4 | 8 | 10 | 16;
 
 /** All that a row sees of an operand. */
 export interface Sized {
@@ -97,10 +99,63 @@ export interface Vectors<V> {
   join(w: Width, lanes: readonly V[]): V;
 }
 
-export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V> {
+/** 4 bytes are single precision, 8 double. */
+export type FloatWidth = 4 | 8;
+
+/**
+ * `x op y`. Those of one operand take `y`. `min` and `max` are `y` where either is a NaN or both are zeros. The approximations,
+ * of single precision only, are `1 / y` and `1 / sqrt(y)`, every step rounded to nearest; they raise nothing.
+ */
+export type FloatOp =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'min'
+  | 'max'
+  | 'sqrt'
+  | 'reciprocal'
+  | 'reciprocalSqrt';
+
+/** Signed integers, and floating point, of so many bits. */
+export type Numeric = 'i32' | 'i64' | 'f32' | 'f64';
+
+/**
+ * Floating point as MXCSR asks: every operation adds its exceptions there, and #XM is raised if one of them is unmasked; then
+ * nothing else changes, and of a vector all lanes are looked at first. A scalar is the bits of the number.
+ */
+export interface Floats<V, O extends Sized> {
+  float(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  vecFloat(op: FloatOp, w: FloatWidth, x: V, y: V): V;
+  /** All ones where the predicate holds that bits 2 to 0 of an immediate name: eq lt le unord, and their contraries. */
+  floatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  vecFloatCompare(predicate: O, w: FloatWidth, x: V, y: V): V;
+  /** `signalling`: a quiet NaN is invalid, too. */
+  floatOrder(
+    w: FloatWidth,
+    x: V,
+    y: V,
+    signalling: boolean,
+  ): { readonly unordered: V; readonly less: V; readonly equal: V };
+  /** Rounds to zero if `truncate`. An integer that does not fit is the most negative one, and invalid. */
+  convert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  /** The lowest lanes, as many as both types have; those of the result that are left are zero. */
+  vecConvert(from: Numeric, to: Numeric, x: V, truncate?: 'truncate'): V;
+  mxcsr(): V;
+  /** #GP(0) if reserved bits are set. */
+  loadMxcsr(value: V): void;
+}
+
+export interface Builder<V, O extends Sized>
+  extends Arithmetic<V>,
+    Vectors<V>,
+    Floats<V, O>,
+    X87<V, O> {
   /** A whole general register. */
   get(register: number): V;
   set(register: number, value: V): void;
+  vector(register: number): V;
+  setVector(register: number, value: V): void;
   /** A general register in the address size: counters and indexes of strings. */
   getIndex(register: number): V;
   setIndex(register: number, value: V): void;
@@ -108,18 +163,24 @@ export interface Builder<V, O extends Sized> extends Arithmetic<V>, Vectors<V> {
   /** `at`: bytes added to a memory operand's address. */
   read(operand: O, at?: V): V;
   /**
-   * To a register only where `when`, if given, is not zero. A vector register keeps what lies above the operand's width.
+   * Only where `when`, if given, is not zero. A vector register keeps what lies above the operand's width.
    */
   write(operand: O, value: V, when?: V): void;
   /** Read, modify, write with one translation, atomically under LOCK; @returns the old value. */
   update(operand: O, change: (old: V) => V, at?: V): V;
-  /** The same on 16 bytes that must be aligned, as two halves. */
+  /** Words of `w` bytes, the lowest first, all or nothing. */
+  readBlock(operand: O, w: Width, count: number): V[];
+  /** `bytes`: so many must be there, if more than are written. */
+  writeBlock(operand: O, w: Width, words: readonly V[], bytes?: number): void;
+  /** As `update` on 16 bytes that must be aligned, as two halves. */
   updatePair(operand: O, change: (low: V, high: V) => readonly [V, V]): readonly [V, V];
   /** The effective address, without segment. */
   address(operand: O): V;
   /** The stack: relative to SS. */
   load(w: Width, address: V): V;
   store(w: Width, address: V, value: V): void;
+  /** Memory as ENTER leaves it, with frame pointers of `level` frames and `size` bytes; @returns frame and stack pointer. */
+  pushFrames(w: Width, level: O, size: V): readonly [V, V];
 
   /** The status flags of `result = x kind y`. */
   flags(kind: FlagKind, w: Width, result: V, x: V, y: V, options?: FlagOptions<V>): void;

@@ -1,6 +1,6 @@
 /**
  * Decoded code, by frame of memory: which frames have records, where, and how they are forgotten when their bytes change.
- * A frame with records is in no write array of any TLB, so every store to it comes here first.
+ * A frame with records is marked in every write array of a TLB, so that every store to it comes here first.
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
@@ -15,7 +15,6 @@ import {
   PAGE_RECORDS,
   RECORD_SIZE,
   signatureOf,
-  TAIL,
   writeRecord,
 } from './record.ts';
 
@@ -60,7 +59,7 @@ export class CodePages {
     this.#records[mfn] = at;
     this.#used.push(mfn);
     this.#memory.code[mfn] = 1;
-    this.#mmu.forgetWrites(mfn);
+    this.#mmu.markWrites(mfn);
     return at;
   }
 
@@ -74,7 +73,9 @@ export class CodePages {
     for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
       const record = records + at * RECORD_SIZE;
       if (view.getUint16(record + HANDLER, true) !== HANDLER_MISS) return;
-      const operation = decode(u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)));
+      const operation = decode(
+        u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
+      );
       const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
       const handler = signature && this.#handlers.get(signature.key);
       if (typeof operation === 'string' || signature === undefined || handler === undefined) {
@@ -118,7 +119,9 @@ export class CodePages {
 
   #release(mfn: number): void {
     const at = this.#records[mfn]!;
-    this.#memory.u8.fill(0, at, at + (PAGE_RECORDS - TAIL) * RECORD_SIZE);
+    // Only the handlers: the instruction that wrote the page may still need the rest of its record.
+    for (let i = 0; i < PAGE_BYTES; i++)
+      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
     this.#records[mfn] = 0;
     this.#memory.code[mfn] = 0;
     this.#free.push(at);

@@ -13,12 +13,14 @@ import {
   operand,
   type Undecodable,
 } from './operands.ts';
-import { type Form, NO_PREFIX } from './row.ts';
+import { type Form, NO_PREFIX, type OperandSpec } from './row.ts';
 import { rows } from './rows.ts';
 
 export interface Operation {
   readonly form: Form;
   readonly length: number;
+  /** 0 if it has none. */
+  readonly modrm: number;
   /** That of the first operand, or the operand size. */
   readonly width: Width;
   readonly addressWidth: 4 | 8;
@@ -58,6 +60,7 @@ export const decode = (bytes: Uint8Array): Operation | Undecodable => {
   return {
     form,
     length: c.at,
+    modrm: c.modrm,
     width: form.row.traits.size === undefined && first !== undefined ? first.width : size,
     addressWidth: c.addressWidth,
     lock: c.lock,
@@ -93,6 +96,8 @@ const opcodeMap = (c: Cursor): number => {
   return map;
 };
 
+const REGISTER_ONLY: ReadonlySet<OperandSpec['kind']> = new Set(['R', 'U', 'N', 'STi']);
+
 const matches = (form: Form, c: Cursor): boolean => {
   const prefix = c.repeat || (c.operandSize ? 0x66 : NO_PREFIX);
   if (form.prefix !== 0 && form.prefix !== prefix) return false;
@@ -101,10 +106,9 @@ const matches = (form: Form, c: Cursor): boolean => {
   if (noRexB && (c.rex & 1) !== 0) return false;
   if (form.exact >= 0) return form.exact === c.modrm;
   if (form.digit >= 0 && form.digit !== ((c.modrm >> 3) & 7)) return false;
-  for (const { kind } of form.operands)
-    if ((kind === 'M' && c.modrm >= 0xc0) || ((kind === 'R' || kind === 'U') && c.modrm < 0xc0))
-      return false;
-  return true;
+  return form.operands.every(({ kind }) =>
+    c.modrm >= 0xc0 ? kind !== 'M' : !REGISTER_ONLY.has(kind),
+  );
 };
 
 const operandSize = (form: Form, c: Cursor): Width => {

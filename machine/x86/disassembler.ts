@@ -13,6 +13,7 @@ const SIZES: Readonly<Record<number, string>> = {
   2: 'word',
   4: 'dword',
   8: 'qword',
+  10: 'tbyte',
   16: 'xmmword',
 };
 const PREFIXES: Readonly<Record<number, string>> = { 242: 'repne ', 243: 'rep ' };
@@ -48,6 +49,10 @@ const operandText = (o: Operand, sized: boolean, next: bigint | undefined): stri
       return registerName(o.register, o.width, o.high);
     case 'vector':
       return `xmm${o.register}`;
+    case 'stack':
+      return `st${o.register}`;
+    case 'mmx':
+      return `mm${o.register}`;
     case 'memory':
       return memoryText(o, sized);
     case 'relative':

@@ -7,9 +7,10 @@
  *     PF  even parity of its low byte xor bit 2
  */
 import type { FlagKind, FlagOptions, Width } from './builder.ts';
-import { EmitVectors } from './emit-vectors.ts';
 import type { Value } from './emit-values.ts';
+import { EmitVectors } from './emit-vectors.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
+import { BOUNCE, FLAG_CARRIES, FLAG_RESULT } from './record.ts';
 import { I32, I64, type WasmCode } from './wasm-code.ts';
 
 const AUX_CF = 1n << 63n;
@@ -18,18 +19,12 @@ const AUX_AF = 8n;
 const AUX_PF = 4n;
 const AUX_SF = 2n;
 
-/** The locals that hold the flags' words. */
-export interface FlagLocals {
-  readonly result: number;
-  readonly carries: number;
-}
+/** The vCPU block. */
+const CPU = 0;
 
 export class EmitFlags extends EmitVectors {
-  readonly #locals: FlagLocals;
-
-  constructor(code: WasmCode, locals: FlagLocals, scratch: number) {
-    super(code, scratch);
-    this.#locals = locals;
+  constructor(code: WasmCode) {
+    super(code, BOUNCE);
   }
 
   flags(
@@ -43,10 +38,8 @@ export class EmitFlags extends EmitVectors {
     if (when !== undefined) this.#if(when);
     const carries = this.#carries(kind, w, result, x, y);
     const kept = mask === STATUS ? carries : this.#keepCf(carries);
-    this.push(kept);
-    this.code.set(this.#locals.carries);
-    this.push(this.sext(w, result));
-    this.code.set(this.#locals.result);
+    this.#put(FLAG_CARRIES, kept);
+    this.#put(FLAG_RESULT, this.sext(w, result));
     if (when !== undefined) this.code.end();
   }
 
@@ -67,29 +60,27 @@ export class EmitFlags extends EmitVectors {
 
   flag(flag: number): Value {
     const { code } = this;
-    const { result, carries } = this.#locals;
     switch (flag) {
       case CF:
-        code.get(carries).i64(0n).plain('i64.lt_s');
+        this.#word(FLAG_CARRIES).i64(0n).plain('i64.lt_s');
         return this.result(I32);
       case OF:
-        code.get(carries).get(carries).i64(1n).plain('i64.shl').plain('i64.xor');
-        code.i64(0n).plain('i64.lt_s');
+        this.#overflow().i64(0n).plain('i64.lt_s');
         return this.result(I32);
       case ZF:
-        code.get(result).plain('i64.eqz');
+        this.#word(FLAG_RESULT).plain('i64.eqz');
         return this.result(I32);
       case SF:
-        code.get(carries).i64(62n).plain('i64.shl').get(result).plain('i64.xor');
-        code.i64(0n).plain('i64.lt_s');
+        this.#word(FLAG_CARRIES).i64(62n).plain('i64.shl');
+        this.#word(FLAG_RESULT).plain('i64.xor').i64(0n).plain('i64.lt_s');
         return this.result(I32);
       case PF:
-        code.get(result).i64(0xffn).plain('i64.and').plain('i64.popcnt');
-        code.get(carries).i64(2n).plain('i64.shr_u').plain('i64.xor');
+        this.#word(FLAG_RESULT).i64(0xffn).plain('i64.and').plain('i64.popcnt');
+        this.#word(FLAG_CARRIES).i64(2n).plain('i64.shr_u').plain('i64.xor');
         code.i64(1n).plain('i64.and').plain('i64.eqz');
         return this.result(I32);
       case AF:
-        code.get(carries).i64(3n).plain('i64.shr_u').i64(1n).plain('i64.and');
+        this.#word(FLAG_CARRIES).i64(3n).plain('i64.shr_u').i64(1n).plain('i64.and');
         return this.result(I64);
       default:
         return this.systemFlag(flag);
@@ -141,11 +132,30 @@ export class EmitFlags extends EmitVectors {
   /** SF differs from OF; or ZF, if `orEqual`. */
   #less(orEqual: boolean): void {
     const { code } = this;
-    const { result, carries } = this.#locals;
-    code.get(carries).get(carries).i64(1n).plain('i64.shl').plain('i64.xor');
-    code.get(carries).i64(62n).plain('i64.shl').plain('i64.xor').get(result).plain('i64.xor');
-    code.i64(0n).plain('i64.lt_s');
-    if (orEqual) code.get(result).plain('i64.eqz').plain('i32.or');
+    this.#overflow();
+    this.#word(FLAG_CARRIES).i64(62n).plain('i64.shl').plain('i64.xor');
+    this.#word(FLAG_RESULT).plain('i64.xor').i64(0n).plain('i64.lt_s');
+    if (orEqual) {
+      this.#word(FLAG_RESULT).plain('i64.eqz');
+      code.plain('i32.or');
+    }
+  }
+
+  /** OF, in bit 63 of what is on the stack. */
+  #overflow(): WasmCode {
+    this.#word(FLAG_CARRIES);
+    return this.#word(FLAG_CARRIES).i64(1n).plain('i64.shl').plain('i64.xor');
+  }
+
+  /** A word onto the stack. */
+  #word(field: number): WasmCode {
+    return this.code.get(CPU).access('i64.load', field);
+  }
+
+  #put(field: number, value: Value): void {
+    this.code.get(CPU);
+    this.push(value);
+    this.code.access('i64.store', field);
   }
 
   #if(condition: Value): void {
@@ -192,9 +202,8 @@ export class EmitFlags extends EmitVectors {
 
   /** CF stays as it is, OF becomes that of `carries`. */
   #keepCf(carries: Value): Value {
-    const { code } = this;
     const overflow = this.shl(8, carries, this.imm(1));
-    code.get(this.#locals.carries).i64(AUX_CF).plain('i64.and');
+    this.#word(FLAG_CARRIES).i64(AUX_CF).plain('i64.and');
     const carry = this.result(I64);
     const turned = this.xor(8, this.xor(8, carries, overflow), carry); // bit 63: CF xor OF
     const second = this.and(8, this.shr(8, turned, this.imm(1)), this.imm(AUX_OF));
@@ -205,18 +214,16 @@ export class EmitFlags extends EmitVectors {
   /** ZF, SF and PF, given or as they are, in words that say exactly that. */
   #explicit(values: ReadonlyMap<number, Value>): void {
     const [zero, sign, parity] = [ZF, SF, PF].map((flag) => values.get(flag) ?? this.flag(flag));
-    this.push(this.select(zero!, this.imm(0), this.imm(0x100)));
-    this.code.set(this.#locals.result);
+    this.#put(FLAG_RESULT, this.select(zero!, this.imm(0), this.imm(0x100)));
     this.#replace(AUX_SF, sign!, 1);
     this.#replace(AUX_PF, this.xor(8, parity!, this.imm(1)), 2);
   }
 
   /** One bit of the carries. */
   #replace(bit: bigint, value: Value, shift: number): void {
-    const { code } = this;
-    const { carries } = this.#locals;
-    code.get(carries).i64(~bit).plain('i64.and');
+    this.code.get(CPU);
+    this.#word(FLAG_CARRIES).i64(~bit).plain('i64.and');
     this.push(value);
-    code.i64(BigInt(shift)).plain('i64.shl').plain('i64.or').set(carries);
+    this.code.i64(BigInt(shift)).plain('i64.shl').plain('i64.or').access('i64.store', FLAG_CARRIES);
   }
 }

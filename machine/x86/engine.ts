@@ -7,6 +7,7 @@ import { CAUSE_WORK } from '../account.ts';
 import { VECTOR_GP } from '../exit.ts';
 import type { Machine } from '../machine.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
+import { isCanonical } from '../pte.ts';
 import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
 import { Evaluator } from './evaluator.ts';
@@ -28,6 +29,12 @@ const DONE: Outcome = { kind: 'done' };
 const SLICE = 1 << 20;
 const PAGE_BYTES = 4096;
 
+/** What the evaluator has of a vCPU. */
+interface Context {
+  readonly memory: VcpuMemory;
+  readonly evaluator: Evaluator;
+}
+
 type Run = (block: number, budget: number) => number;
 
 export class Engine {
@@ -35,7 +42,7 @@ export class Engine {
   readonly #instruction: number;
   readonly #pages: CodePages;
   readonly #run: Run;
-  readonly #evaluators: Evaluator[] = [];
+  readonly #contexts: Context[] = [];
   /** Who runs, and how many instructions it was given: a slow access makes that less. */
   #vcpu!: Vcpu;
   #given = 0;
@@ -80,7 +87,7 @@ export class Engine {
 
   /** One instruction, by the evaluator; of a repeated string instruction one iteration. */
   step(vcpu: Vcpu): Outcome {
-    const outcome = this.#evaluator(vcpu).step();
+    const outcome = this.#context(vcpu).evaluator.step();
     if (outcome.kind !== 'fault') {
       this.#vcpu = vcpu;
       this.#charge(1);
@@ -132,34 +139,38 @@ export class Engine {
     const { memory, mmu } = this.#machine;
     const vcpu = this.#vcpu;
     this.#refused = undefined;
+    // Of an address that is not canonical the evaluator knows the segment, and so the vector.
+    if (!isCanonical(va) || !isCanonical(va + bytes - 1)) return 0;
     const here = PAGE_BYTES - (va & (PAGE_BYTES - 1));
     if (here < bytes) return write ? 0 : this.#crossing(va, bytes, here);
-    const host = mmu.translate(vcpu, va, write ? ACCESS_WRITE : ACCESS_READ);
+    const marked = write ? mmu.marked(vcpu, va) : -1;
+    const host = marked >= 0 ? marked : mmu.translate(vcpu, va, write ? ACCESS_WRITE : ACCESS_READ);
     if (host >= 0) {
       this.#settle();
       if (write && memory.code[memory.frameOf(host)] !== 0) this.#pages.written(host, bytes);
       return host;
     }
-    // Of an address that is not canonical the evaluator knows the segment, and so the vector.
-    if (mmu.faultVector !== VECTOR_GP) this.#refused = this.#fault(va);
+    this.#refused = this.#fault(va);
     return 0;
   }
 
+  /** The bytes of both pages, one after the other. */
   #crossing(va: number, bytes: number, here: number): number {
     const { u8 } = this.#machine.memory;
-    const low = this.#slow(va, here, 0);
-    if (low === 0) return 0;
-    const debt = this.#vcpu.lo(DEBT);
-    const high = this.#slow(va + here, bytes - here, 0);
-    if (high === 0) {
-      this.#given += debt;
+    const { memory } = this.#context(this.#vcpu);
+    try {
+      const low = memory.host(va, ACCESS_READ);
+      const high = memory.host(va + here, ACCESS_READ);
+      this.#settle();
+      const bounce = this.#vcpu.block + BOUNCE;
+      u8.copyWithin(bounce, low, low + here);
+      u8.copyWithin(bounce + here, high, high + bytes - here);
+      return bounce;
+    } catch (thrown) {
+      if (!(thrown instanceof Fault)) throw thrown;
+      this.#refused = thrown;
       return 0;
     }
-    this.#vcpu.setHalves(DEBT, this.#vcpu.lo(DEBT) + debt, 0);
-    const bounce = this.#vcpu.block + BOUNCE;
-    u8.copyWithin(bounce, low, low + here);
-    u8.copyWithin(bounce + here, high, high + bytes - here);
-    return bounce;
   }
 
   /** A walk took time: of what it was given, the interpreter has less left. */
@@ -170,16 +181,14 @@ export class Engine {
     this.#given = now;
   }
 
-  #evaluator(vcpu: Vcpu): Evaluator {
-    const known = this.#evaluators[vcpu.index];
+  #context(vcpu: Vcpu): Context {
+    const known = this.#contexts[vcpu.index];
     if (known) return known;
     const { memory, mmu } = this.#machine;
     const written = (host: number, bytes: number): void => this.#pages.written(host, bytes);
-    const made = new Evaluator(
-      new VcpuState(memory, vcpu),
-      new VcpuMemory(memory, mmu, vcpu, written),
-    );
-    this.#evaluators[vcpu.index] = made;
+    const own = new VcpuMemory(memory, mmu, vcpu, written);
+    const made = { memory: own, evaluator: new Evaluator(new VcpuState(memory, vcpu), own) };
+    this.#contexts[vcpu.index] = made;
     return made;
   }
 }

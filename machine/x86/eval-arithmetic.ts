@@ -150,3 +150,27 @@ export const condition = (code: number, flags: number): boolean => {
   const holds = [is(OF), is(CF), is(ZF), is(CF | ZF), is(SF), is(PF), less, less || is(ZF)];
   return holds[code >> 1]! !== ((code & 1) === 1);
 };
+
+/** Quotient and remainder, if the quotient has `w` bytes. */
+export const divided = (
+  isSigned: boolean,
+  w: Width,
+  dividend: bigint,
+  divisor: bigint,
+): readonly [bigint, bigint] | undefined => {
+  const x = isSigned ? BigInt.asIntN(16 * w, dividend) : dividend;
+  const y = isSigned ? signed(w, divisor) : divisor;
+  if (y === 0n) return undefined;
+  const quotient = x / y;
+  const kept = isSigned ? signed(w, quotient) : truncate(w, quotient);
+  return kept === quotient ? [truncate(w, quotient), truncate(w, x % y)] : undefined;
+};
+
+/** `old`, and where it lies in `bytes` bytes of `pushed` what they hold; it begins `at` bytes after them. */
+export const overlay = (old: bigint, pushed: bigint, bytes: number, at: bigint): bigint => {
+  const length = BigInt(bytes);
+  if (at <= -length || at >= length) return old;
+  const move = (x: bigint): bigint => (at >= 0n ? x >> (8n * at) : x << (-8n * at));
+  const covered = move((1n << (8n * length)) - 1n);
+  return (old & ~covered) | move(pushed);
+};

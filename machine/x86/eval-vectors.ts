@@ -7,10 +7,10 @@ import { BigArithmetic, signed, truncate } from './eval-arithmetic.ts';
 
 type Lane = (w: Width, x: bigint, y: bigint) => bigint;
 
-const split = (w: Width, x: bigint): bigint[] =>
+export const split = (w: Width, x: bigint): bigint[] =>
   Array.from({ length: 16 / w }, (_, i) => truncate(w, x >> BigInt(8 * w * i)));
 
-const joined = (w: Width, lanes: readonly bigint[]): bigint =>
+export const joined = (w: Width, lanes: readonly bigint[]): bigint =>
   lanes.reduceRight((sum, lane) => (sum << BigInt(8 * w)) | truncate(w, lane), 0n);
 
 const half = (w: Width): Width => (w / 2) as Width;

@@ -5,16 +5,16 @@
  * @source SDM vol. 3, chapter 6
  */
 
-import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_UD } from '../exit.ts';
+import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_XM } from '../exit.ts';
 import { RBP, RCX, RSP } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
-import { decode, type Operation } from './decoder.ts';
-import { condition, signed, statusFlags, truncate } from './eval-arithmetic.ts';
-import { BigVectors } from './eval-vectors.ts';
+import type { Operation } from './decoder.ts';
+import { condition, divided, overlay, statusFlags, truncate } from './eval-arithmetic.ts';
+import { BigX87 } from './eval-x87.ts';
+import { fetchOperation } from './fetch.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import {
   BASE_RIP,
-  MAX_LENGTH,
   type MemoryOperand,
   type Operand,
   type RegisterOperand,
@@ -24,9 +24,11 @@ import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from 
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
+/** Bits of MXCSR that exist. */
+const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
-export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
+export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
@@ -49,22 +51,11 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.resultUndefined = false;
     this.#effects = false;
     try {
-      return this.#execute(this.#fetch());
+      return this.#execute(fetchOperation(this.memory, this.state.rip));
     } catch (thrown) {
       if (!(thrown instanceof Fault)) throw thrown;
       return { kind: 'fault', fault: thrown };
     }
-  }
-
-  #fetch(): Operation {
-    const { rip } = this.state;
-    if (!isCanonical(rip)) throw new Fault(VECTOR_GP);
-    const bytes = this.memory.fetch(rip, MAX_LENGTH);
-    const op = decode(bytes);
-    if (op === 'short') this.memory.refuseFetch(rip + BigInt(bytes.length));
-    if (op === 'long') throw new Fault(VECTOR_GP);
-    if (op === 'undefined') throw new Fault(VECTOR_UD);
-    return op;
   }
 
   #execute(op: Operation): Outcome {
@@ -96,6 +87,15 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.state.gpr[register] = value;
   }
 
+  vector(register: number): bigint {
+    return this.state.vectors[register]!;
+  }
+
+  setVector(register: number, value: bigint): void {
+    this.#effects = true;
+    this.state.vectors[register] = value;
+  }
+
   getIndex(register: number): bigint {
     return truncate(this.#op!.addressWidth, this.get(register));
   }
@@ -110,6 +110,10 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
         return truncate(o.width, this.get(o.register) >> (o.high ? 8n : 0n));
       case 'vector':
         return truncate(o.width, this.state.vectors[o.register]!);
+      case 'mmx':
+        return truncate(o.width, this.state.x87.register(o.register));
+      case 'stack':
+        return this.readStack(o.register);
       case 'memory':
         return this.#read(this.#linear(o, at), o.width, false);
       default:
@@ -119,8 +123,12 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
 
   write(o: Operand, value: bigint, when = 1n): void {
     if (when === 0n) return;
-    if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
+    if (this.blocked) {
+      if (o.kind === 'memory') this.#read(this.#linear(o, 0n), o.width, true);
+    } else if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
     else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
+    else if (o.kind === 'stack') this.writeStack(o.register, value);
+    else if (o.kind === 'mmx') this.writeMmx(o.register, truncate(o.width, value));
     else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
   }
@@ -136,6 +144,24 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.memory.write(address, o.width, truncate(o.width, change(old)));
     this.#effects = true;
     return old;
+  }
+
+  readBlock(o: Operand, w: Width, count: number): bigint[] {
+    const all = this.#read(this.#block(o, w * count), w * count, false);
+    return Array.from({ length: count }, (_, i) => truncate(w, all >> BigInt(8 * w * i)));
+  }
+
+  writeBlock(o: Operand, w: Width, words: readonly bigint[], bytes = w * words.length): void {
+    const all = words.reduceRight((sum, word) => (sum << BigInt(8 * w)) | truncate(w, word), 0n);
+    const address = this.#block(o, bytes);
+    this.#read(address, bytes, true);
+    this.memory.write(address, w * words.length, all);
+    this.#effects = true;
+  }
+
+  #block(o: Operand, bytes: number): bigint {
+    if (o.kind !== 'memory') throw new TypeError(`a row takes ${o.kind} for a block`);
+    return this.#linear(o, 0n, bytes);
   }
 
   updatePair(
@@ -168,6 +194,30 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
 
   store(w: Width, address: bigint, value: bigint): void {
     this.#write(this.#checked(address, w, true), w, value);
+  }
+
+  pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
+    const [sp, bp] = [this.get(RSP), this.get(RBP)];
+    const below = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base - BigInt(bytes));
+    const frame = below(sp, w);
+    const outer = Number(this.read(level)) & 31;
+    let pushed = truncate(w, bp);
+    for (let i = 1; i <= outer; i++) {
+      const copied = (): bigint => {
+        const address = below(bp, w * i);
+        const old = this.#read(this.#checked(address, w, true), w, false);
+        return truncate(w, overlay(old, pushed, w * i, address - below(sp, w * i)));
+      };
+      pushed = (pushed << BigInt(8 * w)) | (i < outer ? copied() : truncate(w, frame));
+    }
+    const bytes = w * (outer + 1);
+    const top = below(below(sp, bytes), Number(size));
+    this.#read(this.#checked(top, w, true), w, true);
+    const lowest = this.#checked(below(sp, bytes), bytes, true);
+    this.#read(lowest, bytes, true);
+    this.memory.write(lowest, bytes, pushed);
+    this.#effects = true;
+    return [frame, top];
   }
 
   flags(
@@ -246,21 +296,29 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
   }
 
   helper(name: Helper, w: Width, high: bigint, low: bigint, divisor: bigint) {
-    const bits = w * 8;
-    const joined = (high << BigInt(bits)) | low;
-    const isSigned = name === 'idiv';
-    const x = isSigned ? BigInt.asIntN(2 * bits, joined) : joined;
-    const y = isSigned ? signed(w, divisor) : divisor;
-    if (y === 0n) this.#fault(new Fault(VECTOR_DE));
-    const quotient = x / y;
-    const kept = isSigned ? signed(w, quotient) : truncate(w, quotient);
-    if (kept !== quotient) this.#fault(new Fault(VECTOR_DE));
-    return [truncate(w, quotient), truncate(w, x % y)] as const;
+    const result = divided(name === 'idiv', w, (high << BigInt(w * 8)) | low, divisor);
+    if (result === undefined) this.#fault(new Fault(VECTOR_DE));
+    return result;
   }
 
   raise(vector: number, trap?: 'trap'): void {
     if (trap) this.state.rip = this.#next;
     this.#fault(new Fault(vector));
+  }
+
+  loadMxcsr(value: bigint): void {
+    if ((value & ~MXCSR) !== 0n) this.#fault(new Fault(VECTOR_GP));
+    this.#effects = true;
+    this.state.mxcsr = Number(value);
+  }
+
+  protected floatExceptions(flags: number): void {
+    const { state } = this;
+    const unmasked = flags & ~(state.mxcsr >> 7);
+    if (unmasked !== 0) this.#mayFault();
+    state.mxcsr |= flags;
+    if (unmasked !== 0) throw new Fault(VECTOR_XM);
+    if (flags !== 0) this.#effects = true;
   }
 
   #writeRegister(o: RegisterOperand, value: bigint): void {
@@ -274,6 +332,23 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     this.#effects = true;
     const old = this.state.vectors[o.register]!;
     this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
+  }
+
+  protected effect(): void {
+    this.#effects = true;
+  }
+
+  protected refuse(fault: Fault): never {
+    this.#fault(fault);
+  }
+
+  protected point(): void {
+    const { x87 } = this.state;
+    const { form, modrm, operands } = this.#op!;
+    x87.opcode = ((form.opcode & 7) << 8) | modrm;
+    x87.ip = this.state.rip;
+    const memory = operands.find((o): o is MemoryOperand => o.kind === 'memory');
+    if (memory !== undefined) x87.dp = this.#offset(memory, 0n);
   }
 
   #setFlags(mask: number, flags: number): void {
@@ -294,10 +369,10 @@ export class Evaluator extends BigVectors implements Builder<bigint, Operand> {
     return BigInt.asUintN(64, base + this.#offset(o, at));
   }
 
-  #linear(o: MemoryOperand, at: bigint): bigint {
+  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
     if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
     const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
-    return this.#checked(this.#segmented(o, at), o.width, stack);
+    return this.#checked(this.#segmented(o, at), bytes, stack);
   }
 
   #checked(address: bigint, bytes: number, stack: boolean): bigint {

@@ -19,6 +19,11 @@ export interface VectorOperand extends Sized {
   readonly kind: 'vector';
   readonly register: number;
 }
+/** `stack`: ST(register). */
+export interface X87Operand extends Sized {
+  readonly kind: 'stack' | 'mmx';
+  readonly register: number;
+}
 export interface MemoryOperand extends Sized {
   readonly kind: 'memory';
   readonly base: number;
@@ -46,6 +51,7 @@ export interface SystemOperand extends Sized {
 export type Operand =
   | RegisterOperand
   | VectorOperand
+  | X87Operand
   | MemoryOperand
   | ConstantOperand
   | SystemOperand;
@@ -167,6 +173,8 @@ const typeWidth = (type: string, size: Width, c: Cursor): Width => {
       return (c.rex & 8) !== 0 ? 8 : 4;
     case 'q':
       return 8;
+    case 't':
+      return 10;
     case 'x':
     case 'u':
       return 16;
@@ -191,6 +199,15 @@ export const operand = (spec: OperandSpec, c: Cursor, size: Width): Operand => {
       return c.modrm >= 0xc0
         ? { kind: 'vector', register: rm, width }
         : memory(c, width, spec.type === 'x');
+    case 'P':
+      return { kind: 'mmx', register: reg & 7, width };
+    case 'Q':
+    case 'N':
+      return c.modrm >= 0xc0 ? { kind: 'mmx', register: rm & 7, width } : memory(c, width, false);
+    case 'ST':
+      return { kind: 'stack', register: spec.register, width };
+    case 'STi':
+      return { kind: 'stack', register: c.modrm & 7, width };
     case 'G':
       return register(reg, width, c);
     case 'Z':
@@ -209,6 +226,8 @@ export const operand = (spec: OperandSpec, c: Cursor, size: Width): Operand => {
       return plain(c, width, RSI, c.segment);
     case 'Y':
       return plain(c, width, RDI, 0);
+    case 'T':
+      return plain(c, width, RDI, c.segment);
     case 'B':
       return plain(c, width, RBX, c.segment);
     case 'cc':

@@ -44,6 +44,8 @@ export const MASK_32 = 1304;
 /** u32: instructions left, and by how many a slow access lessened them. */
 export const LEFT = 1312;
 export const DEBT = 1316;
+/** Where a rare instruction jumped. */
+export const TARGET = 1320;
 /** A read that crosses into another page is put together here. */
 export const BOUNCE = 1328;
 
@@ -154,8 +156,7 @@ export const writeRecord = (
   const put16 = (field: number, value: number): void => view.setUint16(record + field, value, true);
   for (const { shape, slot } of operands) {
     const o = operation.operands[slot]!;
-    if (shape === 'register' && o.kind === 'register')
-      put16(OPERAND + 2 * slot, registerOffset(o));
+    if (shape === 'register' && o.kind === 'register') put16(OPERAND + 2 * slot, registerOffset(o));
     else if (shape === 'vector' && o.kind === 'vector')
       put16(OPERAND + 2 * slot, XMM + 16 * o.register);
     else if (o.kind === 'immediate')

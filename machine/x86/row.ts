@@ -28,18 +28,20 @@ export interface Traits {
   readonly pops?: true;
 }
 
-/** ModRM.rm: E either, M memory only, R register only; of vectors W either, U register only. */
-type Rm = 'E' | 'M' | 'R' | 'W' | 'U';
-/** Registers: G ModRM.reg, V a vector there, Z in the opcode, a fixed one; S segment, C control, D debug. */
-type Register = 'G' | 'V' | 'Z' | 'fixed' | 'S' | 'C' | 'D';
-/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, B at rBX. */
-type Plain = 'O' | 'X' | 'Y' | 'B';
+/** ModRM.rm: E either, M memory only, R register only; of vectors W either, U register only; of MMX Q either, N register only. */
+type Rm = 'E' | 'M' | 'R' | 'W' | 'U' | 'Q' | 'N';
+/** Registers: G ModRM.reg, V a vector there, P an MMX one, Z in the opcode, a fixed one; S segment, C control, D debug. */
+type Register = 'G' | 'V' | 'P' | 'Z' | 'fixed' | 'S' | 'C' | 'D';
+/** The x87's stack: a fixed register, or that in ModRM.rm. */
+type Stack = 'ST' | 'STi';
+/** Memory without ModRM: O an offset, X at rSI, Y at ES:rDI, T at rDI, B at rBX. */
+type Plain = 'O' | 'X' | 'Y' | 'T' | 'B';
 /** I immediate, J displacement, `cc` the condition in the opcode, one the number. */
 type Constant = 'I' | 'J' | 'cc' | 'one';
 
 export interface OperandSpec {
-  readonly kind: Rm | Register | Plain | Constant;
-  /** b w d q; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
+  readonly kind: Rm | Register | Stack | Plain | Constant;
+  /** b w d q, t of 10 bytes; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
   readonly type: string;
   readonly register: number;
   readonly implied: boolean;
@@ -127,6 +129,7 @@ const FIXED: Readonly<Record<string, readonly [register: number, type: string]>>
   CL: [1, 'b'],
   AH: [4, 'h'],
   DX: [2, 'w'],
+  AX: [0, 'w'],
   rAX: [0, 'v'],
   rDX: [2, 'v'],
   rBP: [5, 'v'],
@@ -134,10 +137,12 @@ const FIXED: Readonly<Record<string, readonly [register: number, type: string]>>
 };
 
 const operandSpec = (name: string, implied: boolean): OperandSpec => {
+  if (name === 'STi') return { kind: name, type: 't', register: 0, implied };
+  if (/^ST[01]$/.test(name)) return { kind: 'ST', type: 't', register: Number(name[2]), implied };
   if (name === '1') return { kind: 'one', type: 'b', register: 0, implied };
   const fixed = FIXED[name];
   if (fixed !== undefined) return { kind: 'fixed', type: fixed[1], register: fixed[0], implied };
   const kind = name[0]! as OperandSpec['kind'];
-  if (!'VWUEMRGZIJOXYBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
+  if (!'VWUPQNEMRGZIJOXYTBSCD'.includes(kind)) throw new SyntaxError(`no operand: ${name}`);
   return { kind, type: name.slice(1), register: 0, implied };
 };

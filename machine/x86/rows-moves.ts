@@ -68,6 +68,11 @@ export const moves = [
     b.set(RSP, b.add(8, frame, b.imm(w)));
     b.write(bp, value);
   }),
+  row('enter', 'C8 Iw,Ib:rBP', { size: 'd64' }, (b, w, size, level, bp) => {
+    const [frame, top] = b.pushFrames(w, level, b.read(size));
+    b.set(RSP, top);
+    b.write(bp, frame);
+  }),
   row('pushf', '9C', { size: 'd64' }, (b, w) => push(b, w, b.flagBits())),
   row('popf', '9D', { size: 'd64' }, (b, w) => {
     const [value, sp] = pop(b, w);

@@ -1,11 +1,26 @@
 /**
- * SSE and SSE2: moves, integers, and the bitwise and shuffling floating-point instructions, which look at no number.
+ * SSE, SSE2 and MMX: moves, integers, and the bitwise and shuffling floating-point instructions, which look at no number.
+ * What SSE2 does with 16 bytes MMX does with 8.
  * @source SDM vol. 2, chapters 3 to 5
  */
-import type { VectorOp, Width } from './builder.ts';
+import type { Builder, Sized, VectorOp, Width } from './builder.ts';
 import { type Row, row, type Semantics } from './row.ts';
 
 const move: Semantics = (b, _w, d, s) => b.write(d, b.read(s));
+
+const MMX = 8;
+
+/** Around what works on MMX registers only. */
+export const mmx =
+  (body: Semantics): Semantics =>
+  (b, w, ...operands) =>
+    b.mmx(() => body(b, w, ...operands));
+
+/** Around what works on MMX registers where operand `i` has their width. */
+const either =
+  (i: 0 | 1, body: Semantics): Semantics =>
+  (b, w, ...operands) =>
+    (operands[i]!.width === MMX ? mmx(body) : body)(b, w, ...operands);
 
 /** The high half of `s`. */
 const moveHigh: Semantics = (b, _w, d, s) => {
@@ -13,10 +28,20 @@ const moveHigh: Semantics = (b, _w, d, s) => {
   b.write(d, b.vec('unpackHigh', 8, x, x));
 };
 
-const lanes =
-  (op: VectorOp, lane: Width): Semantics =>
-  (b, _w, d, s) =>
-    b.write(d, b.vec(op, lane, b.read(d), b.read(s)));
+const lanes = (op: VectorOp, lane: Width): Semantics =>
+  either(0, (b, _w, d, s) => {
+    const [x, y] = [b.read(d), b.read(s)];
+    b.write(d, d.width === MMX ? halves(b, op, lane, x, y) : b.vec(op, lane, x, y));
+  });
+
+/** The low half is the result on the 8 bytes of `x` and of `y`. */
+const halves = <V, O extends Sized>(b: Builder<V, O>, op: VectorOp, lane: Width, x: V, y: V): V => {
+  if (op === 'unpackHigh')
+    return b.vec('unpackLow', lane, b.shr(8, x, b.imm(32)), b.shr(8, y, b.imm(32)));
+  if (op !== 'packS' && op !== 'packU') return b.vec(op, lane, x, y);
+  const both = b.vec('unpackLow', 8, x, y);
+  return b.vec(op, lane, both, both);
+};
 
 const SUFFIX: Readonly<Record<number, string>> = { 1: 'b', 2: 'w', 4: 'd', 8: 'q' };
 
@@ -25,10 +50,13 @@ const family = (name: string, op: VectorOp, ...opcodes: string[]): Row[] =>
   opcodes.flatMap((opcode, i) => {
     const lane = (1 << i) as Width;
     if (opcode === '') return [];
-    return [row(`${name}${SUFFIX[lane]}`, `66:0F${opcode}/r Vx,Wx`, {}, lanes(op, lane))];
+    return [one(`${name}${SUFFIX[lane]}`, opcode, op, lane)];
   });
 
-const one = (name: string, opcode: string, op: VectorOp, lane: Width): Row =>
+const one = (name: string, opcode: string, op: VectorOp, lane: Width, source = 'Qq'): Row =>
+  row(name, `66:0F${opcode}/r Vx,Wx  NP:0F${opcode}/r Pq,${source}`, {}, lanes(op, lane));
+
+const wideOnly = (name: string, opcode: string, op: VectorOp, lane: Width): Row =>
   row(name, `66:0F${opcode}/r Vx,Wx`, {}, lanes(op, lane));
 
 /** For `ps` and `pd` alike. */
@@ -43,13 +71,17 @@ const shift = (
   lane: Width,
   opcode: string,
   digit: number,
-): Row =>
-  row(
+): Row => {
+  const immediate = `0F${{ 2: 71, 4: 72, 8: 73 }[lane as 2 | 4 | 8]}/${digit}`;
+  return row(
     name,
-    `66:0F${opcode}/r Vx,Wx  66:0F${{ 2: 71, 4: 72, 8: 73 }[lane as 2 | 4 | 8]}/${digit} Ux,Ib`,
+    `66:0F${opcode}/r Vx,Wx  66:${immediate} Ux,Ib  NP:0F${opcode}/r Pq,Qq  NP:${immediate} Nq,Ib`,
     {},
-    (b, _w, d, s) => b.write(d, b.vecShift(op, lane, b.read(d), b.lane(8, b.read(s), b.imm(0)))),
+    either(0, (b, _w, d, s) =>
+      b.write(d, b.vecShift(op, lane, b.read(d), b.lane(8, b.read(s), b.imm(0)))),
+    ),
   );
+};
 
 const byteShift =
   (op: 'shl' | 'shr'): Semantics =>
@@ -84,6 +116,32 @@ const select =
     b.write(d, b.join(lane, picked));
   };
 
+const maskedMove: Semantics = (b, _w, s, mask, d) => {
+  const chosen = b.vecShift('sar', 1, b.read(mask), b.imm(7));
+  b.update(d, (old) =>
+    b.vec('or', 8, b.vec('and', 8, chosen, b.read(s)), b.vec('andNot', 8, chosen, old)),
+  );
+};
+
+/** An immediate, as the number of a word in `vector`. */
+const wordIndex = <V, O extends Sized>(b: Builder<V, O>, vector: Sized, i: O): V =>
+  b.and(1, b.read(i), b.imm(vector.width / 2 - 1));
+
+export const mmxMoves = [
+  row('emms', 'NP:0F77', {}, (b) => {
+    b.mmx(() => {});
+    b.setX87Field('valid', b.imm(0));
+  }),
+  row('movd', 'NP:0F6E/r Pq,Ed  NP:0F7E/r Ed,Pd', { rexW: false }, mmx(move)),
+  row('movq', 'NP:0F6E/r Pq,Eq  NP:0F7E/r Eq,Pq', { rexW: true }, mmx(move)),
+  row('movq', 'NP:0F6F/r Pq,Qq  NP:0F7F/r Qq,Pq', {}, mmx(move)),
+  row('movntq', 'NP:0FE7/r Mq,Pq', {}, mmx(move)),
+  row('movdq2q', 'F2:0FD6/r Pq,Uq', {}, mmx(move)),
+  row('movq2dq', 'F3:0FD6/r Vx,Nq', {}, mmx(move)),
+  row('maskmovq', 'NP:0FF7/r Pq,Nq:Tq', {}, mmx(maskedMove)),
+  row('pshufw', 'NP:0F70/r Pq,Qq,Ib', {}, mmx(shuffle(2, 0))),
+];
+
 export const sse2Moves = [
   row('movd', '66:0F6E/r Vx,Ed  66:0F7E/r Ed,Vd', { rexW: false }, move),
   row('movq', '66:0F6E/r Vx,Eq  66:0F7E/r Eq,Vq', { rexW: true }, move),
@@ -107,14 +165,28 @@ export const sse2Moves = [
   row('movntps', 'NP:0F2B/r Mx,Vx', {}, move),
   row('movntpd', '66:0F2B/r Mx,Vx', {}, move),
   row('movntdq', '66:0FE7/r Mx,Vx', {}, move),
-  row('pmovmskb', '66:0FD7/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(1, b.read(s)))),
+  row(
+    'pmovmskb',
+    '66:0FD7/r Gd,Ux  NP:0FD7/r Gd,Nq',
+    {},
+    either(1, (b, _w, d, s) => b.write(d, b.vecMask(1, b.read(s)))),
+  ),
   row('movmskps', 'NP:0F50/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(4, b.read(s)))),
   row('movmskpd', '66:0F50/r Gd,Ux', {}, (b, _w, d, s) => b.write(d, b.vecMask(8, b.read(s)))),
-  row('pinsrw', '66:0FC4/r Vx,Ew,Ib', {}, (b, _w, d, s, i) =>
-    b.write(d, b.withLane(2, b.read(d), b.and(1, b.read(i), b.imm(7)), b.read(s))),
+  row('maskmovdqu', '66:0FF7/r Vx,Ux:Tu', {}, maskedMove),
+  row(
+    'pinsrw',
+    '66:0FC4/r Vx,Ew,Ib  NP:0FC4/r Pq,Ew,Ib',
+    {},
+    either(0, (b, _w, d, s, i) =>
+      b.write(d, b.withLane(2, b.read(d), wordIndex(b, d, i), b.read(s))),
+    ),
   ),
-  row('pextrw', '66:0FC5/r Gd,Ux,Ib', {}, (b, _w, d, s, i) =>
-    b.write(d, b.lane(2, b.read(s), b.and(1, b.read(i), b.imm(7)))),
+  row(
+    'pextrw',
+    '66:0FC5/r Gd,Ux,Ib  NP:0FC5/r Gd,Nq,Ib',
+    {},
+    either(1, (b, _w, d, s, i) => b.write(d, b.lane(2, b.read(s), wordIndex(b, s, i)))),
   ),
 ];
 
@@ -138,14 +210,14 @@ export const sse2Integer = [
   one('pmuludq', 'F4', 'wide', 8),
   one('pmaddwd', 'F5', 'madd', 4),
   one('psadbw', 'F6', 'sad', 8),
-  one('punpcklbw', '60', 'unpackLow', 1),
-  one('punpcklwd', '61', 'unpackLow', 2),
-  one('punpckldq', '62', 'unpackLow', 4),
-  one('punpcklqdq', '6C', 'unpackLow', 8),
+  one('punpcklbw', '60', 'unpackLow', 1, 'Qd'),
+  one('punpcklwd', '61', 'unpackLow', 2, 'Qd'),
+  one('punpckldq', '62', 'unpackLow', 4, 'Qd'),
+  wideOnly('punpcklqdq', '6C', 'unpackLow', 8),
   one('punpckhbw', '68', 'unpackHigh', 1),
   one('punpckhwd', '69', 'unpackHigh', 2),
   one('punpckhdq', '6A', 'unpackHigh', 4),
-  one('punpckhqdq', '6D', 'unpackHigh', 8),
+  wideOnly('punpckhqdq', '6D', 'unpackHigh', 8),
   one('packsswb', '63', 'packS', 2),
   one('packssdw', '6B', 'packS', 4),
   one('packuswb', '67', 'packU', 2),

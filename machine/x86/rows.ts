@@ -5,9 +5,12 @@ import type { Row } from './row.ts';
 import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
+import { conversions, floatControl, floats, mmxConversions } from './rows-floats.ts';
 import { moves } from './rows-moves.ts';
-import { sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
+import { mmxMoves, sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
+import { x87Arithmetic, x87Comparisons, x87Functions, x87Moves } from './rows-x87.ts';
+import { x87Control } from './rows-x87-control.ts';
 
 export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]]> = [
   ['Moves', moves],
@@ -17,8 +20,18 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['Strings', strings],
   ['Flags, hints and fences', flagsAndNops],
   ['SSE2 moves', sse2Moves],
-  ['SSE2 integers', sse2Integer],
+  ['MMX moves', mmxMoves],
+  ['SSE2 and MMX integers', sse2Integer],
   ['SSE2 bits and shuffles', sse2Bitwise],
+  ['x87 moves', x87Moves],
+  ['x87 arithmetic', x87Arithmetic],
+  ['x87 functions', x87Functions],
+  ['x87 comparisons', x87Comparisons],
+  ['x87 control', x87Control],
+  ['SSE2 floating point', floats],
+  ['SSE2 conversions', conversions],
+  ['MMX conversions', mmxConversions],
+  ['SSE2 control', floatControl],
   ['System', system],
 ];
 

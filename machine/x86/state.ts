@@ -2,11 +2,14 @@
  * What instructions act on, and how they end.
  */
 import type { Operation } from './decoder.ts';
+import type { X87State } from './x87-state.ts';
 
 export interface State {
   readonly gpr: BigUint64Array;
   /** XMM0 to XMM15. */
   readonly vectors: Record<number, bigint>;
+  readonly x87: X87State;
+  mxcsr: number;
   rip: bigint;
   rflags: number;
   fsBase: bigint;

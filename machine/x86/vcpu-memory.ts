@@ -32,9 +32,9 @@ export class VcpuMemory implements LinearMemory {
     const { u8 } = this.#memory;
     const va = signedNumber(address);
     const access = intent ? ACCESS_WRITE : ACCESS_READ;
-    const low = this.#host(va, access);
+    const low = this.host(va, access);
     const here = Math.min(bytes, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
-    const high = here < bytes ? this.#host(va + here, access) : 0;
+    const high = here < bytes ? this.host(va + here, access) : 0;
     let value = 0n;
     for (let i = bytes - 1; i >= 0; i--)
       value = (value << 8n) | BigInt(u8[i < here ? low + i : high + i - here]!);
@@ -44,9 +44,9 @@ export class VcpuMemory implements LinearMemory {
   write(address: bigint, bytes: number, value: bigint): void {
     const { u8 } = this.#memory;
     const va = signedNumber(address);
-    const low = this.#host(va, ACCESS_WRITE);
+    const low = this.host(va, ACCESS_WRITE);
     const here = Math.min(bytes, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
-    const high = here < bytes ? this.#host(va + here, ACCESS_WRITE) : 0;
+    const high = here < bytes ? this.host(va + here, ACCESS_WRITE) : 0;
     this.#touch(low, here);
     if (here < bytes) this.#touch(high, bytes - here);
     for (let i = 0; i < bytes; i++)
@@ -73,8 +73,8 @@ export class VcpuMemory implements LinearMemory {
     throw this.#fault(address);
   }
 
-  /** Host offset of the byte at `va`, by the TLB or else by a walk. */
-  #host(va: number, access: number): number {
+  /** Host offset of the byte at `va`, by the TLB or else by a walk. @throws Fault */
+  host(va: number, access: number): number {
     const vcpu = this.#vcpu;
     const { i32 } = this.#memory;
     const word =
@@ -82,7 +82,8 @@ export class VcpuMemory implements LinearMemory {
       ((va >> 12) & (TLB_ENTRIES - 1)) * 4;
     if (i32[word] === (va & ~(PAGE_BYTES - 1)) && i32[word + 1] === Math.floor(va / 2 ** 32))
       return ((va | 0) + i32[word + 2]!) >>> 0;
-    const host = this.#mmu.translate(vcpu, va, access);
+    const marked = access === ACCESS_WRITE ? this.#mmu.marked(vcpu, va) : -1;
+    const host = marked >= 0 ? marked : this.#mmu.translate(vcpu, va, access);
     if (host < 0) throw this.#fault(BigInt.asUintN(64, BigInt(va)));
     return host;
   }

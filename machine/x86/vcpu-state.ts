@@ -2,18 +2,21 @@
  * A vCPU's block as the evaluator's state: the registers where they lie, so that nothing is copied.
  */
 import type { Memory } from '../memory.ts';
-import { FS_BASE, GS_BASE, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
+import { FS_BASE, GS_BASE, MXCSR, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
 import type { State } from './state.ts';
+import { VcpuX87 } from './vcpu-x87.ts';
 
 export class VcpuState implements State {
   readonly gpr: BigUint64Array;
   readonly vectors: Record<number, bigint>;
+  readonly x87: VcpuX87;
   readonly #vcpu: Vcpu;
 
   constructor(memory: Memory, vcpu: Vcpu) {
     const { buffer } = memory.wasm;
     this.gpr = new BigUint64Array(buffer, vcpu.block, 16);
     this.vectors = vectorFile(new BigUint64Array(buffer, vcpu.block + XMM, 32));
+    this.x87 = new VcpuX87(memory, vcpu);
     this.#vcpu = vcpu;
   }
 
@@ -39,6 +42,14 @@ export class VcpuState implements State {
 
   get gsBase(): bigint {
     return this.#vcpu.getBig(GS_BASE);
+  }
+
+  get mxcsr(): number {
+    return this.#vcpu.lo(MXCSR);
+  }
+
+  set mxcsr(value: number) {
+    this.#vcpu.setLow(MXCSR, value);
   }
 
   get cpl(): number {

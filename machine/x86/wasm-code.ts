@@ -14,6 +14,7 @@ export type WasmType = typeof I32 | typeof I64 | typeof V128;
 /** Instructions of one byte without immediates. */
 export const PLAIN = {
   'i32.eqz': 0x45,
+  'i32.eq': 0x46,
   'i32.ne': 0x47,
   'i32.lt_s': 0x48,
   'i32.add': 0x6a,
@@ -54,6 +55,15 @@ export const PLAIN = {
   'i64.extend8_s': 0xc2,
   'i64.extend16_s': 0xc3,
   'i64.extend32_s': 0xc4,
+  'f64.nearest': 0x9e,
+  'i64.trunc_f64_s': 0xb0,
+  'f32.convert_i64_s': 0xb4,
+  'f64.convert_i64_s': 0xb9,
+  'f64.promote_f32': 0xbb,
+  'i32.reinterpret_f32': 0xbc,
+  'i64.reinterpret_f64': 0xbd,
+  'f32.reinterpret_i32': 0xbe,
+  'f64.reinterpret_i64': 0xbf,
   select: 0x1b,
   return: 0x0f,
 } as const;

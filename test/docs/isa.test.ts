@@ -13,7 +13,7 @@ const FILE = new URL('../../docs/isa.md', import.meta.url);
 
 /** Opaque: a row that looked at a value would fail here. */
 const VALUE = Symbol('value');
-const WIDTHS = [1, 2, 4, 8, 16] as const;
+const WIDTHS = [1, 2, 4, 8, 10, 16] as const;
 
 /** What `row` may leave undefined: `OF AF`, `result`. */
 const undefinedBy = ({ semantics, forms }: Row): string => {
@@ -32,6 +32,12 @@ const undefinedBy = ({ semantics, forms }: Row): string => {
     repeat: (body: () => void) => body(),
     branch: (_c: symbol, _o: Sized, effects?: () => void) => effects?.(),
     helper: () => pair,
+    pushFrames: () => pair,
+    x87: (body: () => void) => body(),
+    mmx: (body: () => void) => body(),
+    x87Pair: () => [VALUE, VALUE, VALUE],
+    readBlock: (_o: Sized, _w: number, count: number) => Array.from({ length: count }, () => VALUE),
+    floatOrder: () => ({ unordered: VALUE, less: VALUE, equal: VALUE }),
   };
   const probe = new Proxy({} as Builder<symbol, Sized>, {
     get: (_target, name) => special[String(name)] ?? (() => VALUE),
@@ -72,19 +78,28 @@ evaluator and the generator of random tests come from the rows, and so does this
 those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`).
 
 *undefined*: flags, or results, that the architecture leaves open in some case of the instruction; they are not compared. *checked*: \`processor\` means that random
-cases ran on a real processor and on the evaluator, with the same registers (XMM, too), RIP, flags, memory and fault (vector, error code, CR2): 60,000 in every
-\`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`. \`exit\` means that the
+cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 200,000 in every
+\`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`; and everywhere the results that a processor
+gave for some cases of every form (\`test/machine/x86/golden/\`, asked again by \`UPDATE_GOLDEN=1\`). \`exit\` means that the
 instruction is decoded, with its operands, and left to the machine: what it does there is not part of the engine.
 
 ## State
 
-- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer and SSE2 integer instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
+- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
   compiled kernels, are to come.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - So far the processor was an AMD EPYC. On one of Intel's the comparison has not been run, and may show differences that are not listed yet.
 - TZCNT and LZCNT are not there, so their encodings are BSF and BSR, as on a processor without BMI. BSF and BSR of zero leave their destination as it was, as AMD specifies.
+- Floating point is exact in every rounding mode, with denormals as zeros, flush to zero, flags and unmasked exceptions (#XM; CR4.OSXMMEXCPT is taken as set).
+  RCPPS, RCPSS, RSQRTPS and RSQRTSS are approximations, and every processor has its own: here they are 1 / x and 1 / sqrt(x), each step rounded to nearest, denormals
+  taken and given as zeros. Compared is that the processor is within the error that the SDM allows, 1.5 * 2^-12.
+- The x87 has 80 bits, every rounding and precision control, flags, stack faults and unmasked exceptions (#MF at the next waiting instruction; CR0.NE is taken as set).
+  Transcendental functions are rounded correctly; of a processor's, compared is that they are at most an ulp away. Their arguments are reduced by a pi of 66 bits.
+- FIP, FDP and FOP are those of the last instruction that was no control instruction; compared only while an exception is pending, because AMD does not show them
+  else. FCS and FDS are stored as 0. FPREM leaves as much of a large quotient as on AMD. FXSAVE does not show MXCSR bit 17, which AMD has.
+- ENTER either does all or faults with memory as it was; a processor has pushed some frame pointers already.
 - FS-relative accesses and what \`exit\` rows do are not compared with the processor; FS is tested by hand.
-- Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered; SSE instructions do not look at CR0.EM, CR0.TS
+- Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered; x87, MMX and SSE instructions do not look at CR0.EM, CR0.TS
   and CR4.OSFXSR (#UD, #NM); CR0 and CR4 are no part of the state yet.
 
 ${groups.map(([title, each]) => table(title, each)).join('\n\n')}

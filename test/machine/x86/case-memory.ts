@@ -41,10 +41,9 @@ export class CaseMemory implements LinearMemory {
     this.#data.set(test.window.subarray(WINDOW_LOW), PAGE - WINDOW_HIGH);
   }
 
-  sameWindow(window: Uint8Array): boolean {
-    const low = Buffer.compare(window.subarray(0, WINDOW_LOW), this.#data.subarray(0, WINDOW_LOW));
-    const high = this.#data.subarray(PAGE - WINDOW_HIGH, PAGE);
-    return low === 0 && Buffer.compare(window.subarray(WINDOW_LOW), high) === 0;
+  copyWindow(window: Uint8Array): void {
+    window.set(this.#data.subarray(0, WINDOW_LOW));
+    window.set(this.#data.subarray(PAGE - WINDOW_HIGH, PAGE), WINDOW_LOW);
   }
 
   read(address: bigint, bytes: number, intent: boolean): bigint {

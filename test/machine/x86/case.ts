@@ -1,17 +1,25 @@
 /** One random test: what goes in and what comes out, laid out as the C program has it. */
-export const CASE_BYTES = 704;
+export const CASE_BYTES = 1216;
 export const GPR = 0;
 export const RIP = 128;
 export const FLAGS = 136;
 export const VECTOR = 144;
 export const ERROR = 152;
 export const CR2 = 160;
+/** Not the processor's: the flags that the architecture leaves undefined, or that the result is. */
+export const UNDEFINED = 168;
+export const RESULT_UNDEFINED = 1n << 63n;
 export const CODE_BYTES = 176;
 export const WINDOW = 192;
-/** XMM0 to XMM15, after the window. */
-export const VECTORS = 448;
+/** The FXSAVE image, as far as anything is in it; MXCSR_MASK is zero. */
+export const FPU = 800;
+export const FPU_BYTES = 416;
+export const FCW = FPU;
+export const MXCSR = FPU + 24;
+/** XMM0 to XMM15. */
+export const VECTORS = FPU + 160;
 export const WINDOW_LOW = 64;
-export const WINDOW_HIGH = 192;
+export const WINDOW_HIGH = 544;
 
 /** A page of code, nothing after it. */
 export const CODE = 0x10000000;
@@ -28,10 +36,12 @@ export const COMPLETED = 1;
 export class Case {
   readonly view: DataView;
   readonly bytes: Uint8Array;
+  readonly gpr: BigUint64Array;
 
   constructor(buffer: ArrayBuffer, index: number) {
     this.view = new DataView(buffer, index * CASE_BYTES, CASE_BYTES);
     this.bytes = new Uint8Array(buffer, index * CASE_BYTES, CASE_BYTES);
+    this.gpr = new BigUint64Array(buffer, index * CASE_BYTES + GPR, 16);
   }
 
   get(field: number): bigint {
@@ -42,9 +52,34 @@ export class Case {
     this.view.setBigUint64(field, value, true);
   }
 
+  get mxcsr(): number {
+    return this.view.getUint32(MXCSR, true);
+  }
+
+  set mxcsr(value: number) {
+    this.view.setUint32(MXCSR, value, true);
+  }
+
   vector(i: number): bigint {
     const at = VECTORS + 16 * i;
     return this.get(at) | (this.get(at + 8) << 64n);
+  }
+
+  stack(i: number): bigint {
+    const at = FCW + 32 + 16 * i;
+    return this.get(at) | (this.get(at + 8) << 64n);
+  }
+
+  setStack(i: number, value: bigint): void {
+    const at = FCW + 32 + 16 * i;
+    this.set(at, value & 0xffff_ffff_ffff_ffffn);
+    this.set(at + 8, value >> 64n);
+  }
+
+  setVector(i: number, value: bigint): void {
+    const at = VECTORS + 16 * i;
+    this.set(at, value & 0xffff_ffff_ffff_ffffn);
+    this.set(at + 8, value >> 64n);
   }
 
   get code(): Uint8Array {

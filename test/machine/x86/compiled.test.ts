@@ -7,6 +7,7 @@ import { describe, expect } from 'vitest';
 import { RAX, RDI, RSP } from '../../../machine/vcpu.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { compileC } from '../../support/c-program.ts';
 import { itNeeds } from '../../support/tools.ts';
 import { FlatMemory } from './flat-memory.ts';
@@ -30,7 +31,17 @@ uint64_t f(uint64_t n) {
   r += r / (n | 1) + (int64_t)r % (int64_t)(n + 3);
   for (int i = 0; i < 64; i++) text[i] = r >> (i & 31);
   for (int i = 0; i < 64; i++) r += text[i] * i;
-  return r;
+  double x = (double)(int64_t)r, sum = 0;
+  float small[8], product = 1;
+  for (int i = 0; i < 8; i++) small[i] = (float)v[i] / (float)(i + 3);
+  for (int i = 0; i < 8; i++) product = product * small[i] < 1e30f ? product * small[i] : product - small[i];
+  for (int i = 1; i < 20; i++) { double term = x / (i * 3.7e9); sum += term * term - (int)term; }
+  double root = sum < 0 ? -sum : sum;
+  for (int i = 0; i < 40; i++) root = root > 0 ? (root + sum / root) / 2 : 1;
+  union { double d; uint64_t u; } bits = { root + product };
+  long double wide = 1;
+  for (int i = 1; i < 30; i++) wide = (wide * 1.0625L + r) / (i + 0.25L) - (wide < i ? i : (int)wide);
+  return r ^ bits.u ^ (uint64_t)(int64_t)(wide * 1e12L);
 }`;
 const MAIN = `${FUNCTION}
 #include <stdio.h>
@@ -69,6 +80,8 @@ const call = (code: Uint8Array, argument: number): string => {
   const state: State = {
     gpr: new BigUint64Array(16),
     vectors: Array.from({ length: 16 }, () => 0n),
+    mxcsr: 0x1f80,
+    x87: new X87Registers(),
     rip: BigInt(START),
     rflags: 0x202,
     fsBase: 0n,
@@ -85,7 +98,7 @@ const call = (code: Uint8Array, argument: number): string => {
   return state.gpr[RAX]!.toString(16);
 };
 
-describe('a function in C: hash, sort, 128-bit product, division', () => {
+describe('a function in C: hash, sort, 128-bit product, division, floating point', () => {
   for (const level of ['-O0', '-O2', '-O3'])
     itNeeds(ORACLE, hasOracle, `returns what it returns natively, at ${level}`, () => {
       const native = compileC(MAIN);

@@ -79,9 +79,10 @@ describe('the decoder', () => {
 
   it('has no two forms for the same bytes', () => {
     const seen = new Map<string, string>();
+    const registers = ['R', 'U', 'N', 'STi'];
     for (const { name, traits, forms } of rows) {
       for (const form of forms) {
-        const mods = form.operands.map(({ kind }) => (kind === 'U' ? 'R' : kind));
+        const mods = form.operands.map(({ kind }) => (registers.includes(kind) ? 'R' : kind));
         for (let i = 0; i < form.span; i++) {
           for (const mod of ['R', 'M']) {
             if (mods.includes(mod === 'R' ? 'M' : 'R')) continue;

@@ -1,29 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import { RAX, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { RAX, RBP, RBX, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
-import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
-import { bytes } from './bytes.ts';
 import { CASE_BYTES, Case } from './case.ts';
-import { FlatMemory } from './flat-memory.ts';
 import { Generator } from './generator.ts';
+import { CODE, machine } from './one-machine.ts';
+import { getX87 } from './x87-values.ts';
 
-const CODE = 0x1000n;
-
-const machine = (code: string, cpl = 3) => {
-  const memory = new FlatMemory(0x4000);
-  memory.bytes.set(bytes(code), Number(CODE));
-  const state: State = {
-    gpr: new BigUint64Array(16),
-    vectors: Array.from({ length: 16 }, () => 0n),
-    rip: CODE,
-    rflags: 0x202,
-    fsBase: 0n,
-    gsBase: 0n,
-    cpl,
-  };
-  state.gpr[RSP] = 0x3000n;
-  return { memory, state, evaluator: new Evaluator(state, memory) };
+/** All that an instruction may change but memory. */
+const everything = ({ gpr, vectors, rip, rflags, mxcsr, x87 }: State) => {
+  const { control, status, valid, opcode, ip, dp } = x87;
+  const stack = Array.from({ length: 8 }, (_, i) => x87.register(i));
+  return [
+    ...gpr,
+    ...Object.values(vectors),
+    rip,
+    rflags,
+    mxcsr,
+    control,
+    status,
+    valid,
+    opcode,
+    ip,
+    dp,
+    ...stack,
+  ];
 };
 
 describe('the evaluator', () => {
@@ -109,6 +110,38 @@ describe('the evaluator', () => {
     expect(state.gpr[RAX]).toBe(77n);
   });
 
+  it('raises #XM for what MXCSR does not mask, with nothing changed but its flags', () => {
+    const { state, evaluator } = machine('0f 5e c1'); // divps xmm0, xmm1
+    state.mxcsr = 0x1f80 & ~0x200; // division by zero
+    state.vectors[0] = 0x3f800000_00000000_3f800000_3f800000n;
+    state.vectors[1] = 0x40400000_00000000_00000000_40000000n;
+    expect(evaluator.step()).toMatchObject({ kind: 'fault', fault: { vector: 19, error: 0 } });
+    expect(state.mxcsr & 0x3f).toBe(0x05); // 0 / 0 in lane 2, but not that 1 / 3 is inexact
+    expect([state.rip, state.vectors[0]]).toEqual([CODE, 0x3f800000_00000000_3f800000_3f800000n]);
+    state.mxcsr = 0x1f80;
+    expect(evaluator.step()).toEqual({ kind: 'done' });
+    expect(state.mxcsr & 0x3f).toBe(0x25);
+    expect(state.vectors[0]).toBe(0x3eaaaaab_ffc00000_7f800000_3f000000n);
+  });
+
+  it('loads no reserved bits into MXCSR', () => {
+    const { memory, state, evaluator } = machine('0f ae 14 24 0f ae 14 24'); // ldmxcsr [rsp]
+    memory.view.setUint32(0x3000, 0xffff, true);
+    expect(evaluator.step()).toEqual({ kind: 'done' });
+    memory.view.setUint32(0x3000, 0x10000, true);
+    expect(evaluator.step()).toMatchObject({ kind: 'fault', fault: { vector: 13 } });
+    expect(state.mxcsr).toBe(0xffff);
+  });
+
+  it('copies frame pointers that ENTER itself pushed', () => {
+    const { memory, state, evaluator } = machine('c8 10 00 03');
+    state.gpr[RBP] = 0x3000n; // so that the outer frame is the one pushed first
+    expect(evaluator.step()).toEqual({ kind: 'done' });
+    expect([state.gpr[RBP], state.gpr[RSP]]).toEqual([0x2ff8n, 0x2ff8n - 24n - 16n]);
+    const pushed = [0x2ff8, 0x2ff0, 0x2fe8, 0x2fe0].map((at) => memory.view.getBigUint64(at, true));
+    expect(pushed).toEqual([0x3000n, 0x3000n, 0x3000n, 0x2ff8n]);
+  });
+
   it('leaves nothing half done, whichever access of an instruction faults', () => {
     const generator = new Generator(9);
     const test = new Case(new ArrayBuffer(CASE_BYTES), 0);
@@ -117,19 +150,19 @@ describe('the evaluator', () => {
       generator.fill(test);
       if (typeof decode(test.code) === 'string') continue;
       for (let failing = 0; ; failing++) {
-        const { memory, state, evaluator } = machine('');
+        const { memory, state, x87, evaluator } = machine('');
         memory.bytes.set(test.code, Number(CODE));
         memory.failing = failing;
         for (let r = 0; r < 16; r++) state.gpr[r] = test.get(8 * r);
         state.rflags = Number(test.get(136));
-        const before = [...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags];
+        getX87(test, x87);
+        state.mxcsr = test.mxcsr;
+        const before = everything(state);
         const content = memory.bytes.slice();
         const outcome = evaluator.step();
         if (outcome.kind !== 'fault' || outcome.fault.vector !== 14) break;
         injected++;
-        expect([...state.gpr, ...Object.values(state.vectors), state.rip, state.rflags]).toEqual(
-          before,
-        );
+        expect(everything(state)).toEqual(before);
         expect(Buffer.compare(memory.bytes, content)).toBe(0);
       }
     }

@@ -3,9 +3,12 @@
  * its bytes and registers, never by its result.
  */
 
-import { RDI, RSI, RSP } from '../../../machine/vcpu.ts';
-import { decode } from '../../../machine/x86/decoder.ts';
-import { type Case, CODE, DATA, GPR, GS_BASE, PAGE, RIP } from './case.ts';
+import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import type { Operation } from '../../../machine/x86/decoder.ts';
+import type { Undecodable } from '../../../machine/x86/operands.ts';
+import { C1 } from '../../../machine/x86/x87-state.ts';
+import { type Case, CODE, DATA, FCW, GPR, GS_BASE, PAGE, RIP } from './case.ts';
+import { effectiveAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
 
@@ -40,11 +43,36 @@ const readable = (address: bigint): boolean =>
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
 
-export const explained = (test: Case): boolean => {
+/** Nothing that ENTER touches can fault. */
+const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
+  const [size, level] = operands.map((each) => ('value' in each ? Number(each.value) : 0));
+  const [sp, bp] = [test.get(GPR + 8 * RSP), test.get(GPR + 8 * RBP)];
+  const frames = BigInt(width * (1 + (level! & 31)));
+  const first = (level! & 31) > 1 ? bp - frames : bp;
+  const copies = first === bp || (readable(first) && readable(bp));
+  return copies && writable(sp - frames - BigInt(size! & 0xffff)) && writable(sp - 8n);
+};
+
+/** Its operand is many words, which are accessed in any order. */
+export const isBlock = (op: Operation): boolean =>
+  /^f(n?save|rstor|n?stenv|ldenv|xsave|xrstor)/.test(op.form.row.name);
+
+export const LARGEST_BLOCK = 512n;
+const CANONICAL_END = 1n << 47n;
+
+const straddles = (op: Operation, test: Case): boolean => {
+  const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
+  const ends = op.addressWidth === 4 ? [1n << 32n] : [CANONICAL_END, 1n << 64n];
+  return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
+};
+
+/** All exceptions of SSE are masked. */
+const masked = ({ mxcsr }: Case): boolean => (mxcsr & 0x1f80) === 0x1f80;
+
+export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   const { map, opcode, prefixed, narrowed } = opcodeOf(test.code);
   // With 66, F2 or F3 these are CLFLUSHOPT, CLWB, UMONITOR and others.
   if (map === 1 && opcode === 0xae && prefixed) return true;
-  const op = decode(test.code);
   // VMMCALL, MONITOR and others.
   if (map === 1 && opcode === 0x01 && typeof op === 'string') return true;
   // With F2 or F3: MOVDDUP, MOVSLDUP, MOVSHDUP, MOVNTSS, MOVQ2DQ and others.
@@ -58,6 +86,8 @@ export const explained = (test: Case): boolean => {
   // AMD takes 66 on near branches as a 16-bit operand size, also in their length; Intel ignores it.
   const direct = map === 1 ? (opcode & 0xf0) === 0x80 : (opcode & 0xfe) === 0xe8;
   if (direct && narrowed) return true;
+  // Aliases that the SDM does not document, and FISTTP.
+  if (map === 0 && (opcode & 0xf8) === 0xd8 && typeof op === 'string') return true;
   if (typeof op === 'string') return false;
   const { name, traits } = op.form.row;
   if (traits.size === 'f64' && narrowed) return true;
@@ -69,6 +99,17 @@ export const explained = (test: Case): boolean => {
   if ((name === 'bsf' || name === 'bsr') && op.repeat === 0xf3) return true;
   // With F2 or F3 AMD takes the prefix for the condition.
   if (name.startsWith('loop') && op.repeat !== 0) return true;
+  // A processor has pushed already when ENTER faults.
+  if (name === 'enter') return !entersWell(op, test);
+  // Blocks over an end of the address space: the vector, or where they go on.
+  if (isBlock(op) && straddles(op, test)) return true;
+  // AMD has entered MMX already when one of these faults.
+  if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
+  if (name === 'maskmovq' && !writable(test.get(GPR + 8 * RDI))) return true;
+  // With memory AMD does not enter MMX.
+  if (name === 'cvtpi2ps' && op.modrm < 0xc0) return true;
+  // AMD leaves C1 as it was where the SDM clears it.
+  if (/^fu?comip?$/.test(name) && (test.view.getUint16(FCW + 2, true) & C1) !== 0) return true;
   // Whose fault comes first when both operands have one.
   return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
 };

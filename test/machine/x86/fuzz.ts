@@ -25,7 +25,7 @@ for (const each of tally.differences.slice(0, SHOWN)) console.log(`\n${each}`);
 const classes = new Map<string, number>();
 for (const each of tally.differences) {
   const lines = each.split('\n');
-  const key = `${lines[0]!.split(' ').slice(0, 2).join(' ')}: ${lines
+  const key = `${lines[0]!.split(' ')[0]}: ${lines
     .slice(2, -1)
     .map((l) => l.trim().split(' ')[0])
     .join(' ')}`;

@@ -5,9 +5,24 @@
 
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
-import type { MemoryOperand } from '../../../machine/x86/operands.ts';
-import type { Form } from '../../../machine/x86/row.ts';
+import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
+import type { Form, OperandSpec, Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
+import {
+  conversions,
+  floatControl,
+  floats,
+  mmxConversions,
+} from '../../../machine/x86/rows-floats.ts';
+import { mmxMoves } from '../../../machine/x86/rows-sse2.ts';
+import {
+  x87Arithmetic,
+  x87Comparisons,
+  x87Functions,
+  x87Moves,
+} from '../../../machine/x86/rows-x87.ts';
+import { x87Control } from '../../../machine/x86/rows-x87-control.ts';
+import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { Choices } from '../../properties/choices.ts';
 import {
   type Case,
@@ -19,12 +34,44 @@ import {
   GS_BASE,
   PAGE,
   RIP,
+  VECTORS,
   WINDOW,
+  WINDOW_HIGH,
+  WINDOW_LOW,
 } from './case.ts';
+import { windowOffset } from './effective-address.ts';
+import { isBlock } from './explained.ts';
+import { anyFloat, anyMxcsr } from './float-values.ts';
+import { anyExtended, anyX87, getX87, putX87, renew } from './x87-values.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
   .flatMap((row) => row.forms);
+
+/** Rows whose operands are numbers. */
+const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
+/** As many bytes before the end of the page FXSAVE takes. */
+const LARGEST_BLOCK = 512;
+const NOISE = 1 << 16;
+const WINDOW_BYTES = WINDOW_LOW + WINDOW_HIGH;
+const NOISY = [
+  [WINDOW, WINDOW_BYTES],
+  [VECTORS, 256],
+] as const;
+const x87Rows = new Set<Row>([
+  ...x87Moves,
+  ...x87Arithmetic,
+  ...x87Functions,
+  ...x87Comparisons,
+  ...x87Control,
+  ...mmxMoves,
+  ...mmxConversions,
+]);
+
+const X87_OPERANDS = new Set<OperandSpec['kind']>(['ST', 'STi', 'P', 'Q', 'N']);
+
+const usesX87 = ({ row, operands }: Form): boolean =>
+  x87Rows.has(row) || operands.some(({ kind }) => X87_OPERANDS.has(kind));
 
 const EDGES = [
   0n,
@@ -56,29 +103,58 @@ const NUISANCE = [0x26, 0x2e, 0x36, 0x3e, 0x65];
 export class Generator {
   readonly #random: Choices;
   readonly #bytes = new Uint8Array(16);
+  /** To copy from: drawing every byte of a case anew would take most of the time. */
+  readonly #noise: Uint8Array;
+  readonly #x87 = new X87Registers();
   #length = 0;
 
   constructor(seed: number) {
     this.#random = new Choices(seed);
+    this.#noise = this.#random.bytes(NOISE);
   }
 
-  /** Fills `test`; `form` is drawn if not given. */
-  fill(test: Case, form: Form = this.#random.pick(forms)): void {
+  /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
+  fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
+    this.#state(test);
+    return this.instruct(test, form);
+  }
+
+  #state(test: Case): void {
     const r = this.#random;
-    for (let i = 0; i < 512; i += 4) test.view.setUint32(WINDOW + i, r.bits(), true);
-    for (let i = 0; i < 8; i++) test.set(WINDOW + 8 * r.below(64), this.#value());
+    for (const [at, length] of NOISY) {
+      const from = r.below(NOISE - length);
+      test.bytes.set(this.#noise.subarray(from, from + length), at);
+    }
+    for (let i = 0; i < 8; i++) {
+      test.set(WINDOW + 8 * r.below(WINDOW_BYTES / 8), this.#value());
+      test.set(VECTORS + 8 * r.below(32), this.#value());
+    }
+    putX87(test, anyX87(r));
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+  }
+
+  /** Puts an instruction into a filled case, and what it works on. */
+  instruct(test: Case, form: Form): Operation | Undecodable {
+    const r = this.#random;
     test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
+    test.mxcsr = anyMxcsr(r);
+    if (usesX87(form)) this.#renewX87(test);
     this.#encode(form);
     const long = this.#length > 15;
     const atEnd = !long && r.chance(8);
     const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
     test.set(RIP, BigInt(rip));
+    if (form.row.name === 'enter' && r.chance(80)) this.#shrinkFrame();
     const op = decode(this.#bytes.subarray(0, 15));
-    if (typeof op !== 'string') this.#aim(test, op, rip);
+    if (typeof op !== 'string') {
+      const pointer = this.#aim(test, op, rip);
+      if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
+      else if (usesX87(op.form)) this.#memoryNumber(test, op, pointer);
+    }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
+    return op;
   }
 
   #value(): bigint {
@@ -148,6 +224,14 @@ export class Generator {
     if (sib && r.chance(30)) this.#put((r.bits() & 0xf8) | RSP);
   }
 
+  /** Few bytes and few outer frames, after the opcode, lest nearly every stack overflow. */
+  #shrinkFrame(): void {
+    const at = this.#length;
+    if (at > 12) return;
+    this.#bytes[at + 1] = 0;
+    this.#bytes[at + 2]! &= 0xe7;
+  }
+
   /** What follows it is random already. */
   #modrm(form: Form): number {
     const r = this.#random;
@@ -160,8 +244,55 @@ export class Generator {
     return (mod << 6) | (reg << 3) | r.below(8);
   }
 
-  /** Sets the base register, or the displacement, so that the operand lies at a pointer. */
-  #aim(test: Case, op: Operation, rip: number): void {
+  #renewX87(test: Case): void {
+    getX87(test, this.#x87);
+    renew(this.#random, this.#x87);
+    putX87(test, this.#x87);
+  }
+
+  /** Makes a number of what lies at `pointer`. */
+  #memoryNumber(test: Case, op: Operation, pointer: bigint): void {
+    const r = this.#random;
+    const at = windowOffset(pointer);
+    const width = op.operands.find(({ kind }) => kind === 'memory')?.width ?? 0;
+    if (at < 0 || at + width > WINDOW_BYTES) return;
+    if (op.form.row.name.startsWith('fxrstor') && at + 28 <= WINDOW_BYTES)
+      test.view.setUint32(WINDOW + at + 24, anyMxcsr(r), true);
+    if (width === 4 || width === 8) this.#number(test, WINDOW + at, width);
+    if (width !== 10) return;
+    const decimal = op.form.row.name === 'fbld';
+    const value = decimal ? BigInt(`0x${r.u64() % 10n ** 18n}`) : anyExtended(r);
+    test.set(WINDOW + at, BigInt.asUintN(64, value));
+    test.view.setUint16(WINDOW + at + 8, Number(value >> 64n), true);
+  }
+
+  /** Makes numbers of the operands that are vectors, or at `pointer`. */
+  #numbers(test: Case, op: Operation, pointer: bigint): void {
+    const r = this.#random;
+    const { name } = op.form.row;
+    const double = (name.startsWith('cvt') ? /^cvtt?[sp]d/ : /[sp]d$/).test(name);
+    const w = r.chance(95) === double ? 8 : 4;
+    for (const each of op.operands) {
+      if (each.kind !== 'vector') continue;
+      for (let at = 0; at < 16; at += w) this.#number(test, VECTORS + 16 * each.register + at, w);
+    }
+    const at = windowOffset(pointer);
+    const end = WINDOW_BYTES;
+    if (name === 'ldmxcsr' && at >= 0 && at + 4 <= end)
+      test.view.setUint32(WINDOW + at, anyMxcsr(r), true);
+    else
+      for (let i = 0; i < 16; i += w)
+        if (at + i >= 0 && at + i + w <= end) this.#number(test, WINDOW + at + i, w);
+  }
+
+  #number(test: Case, at: number, w: 4 | 8): void {
+    const bits = anyFloat(this.#random, w);
+    if (w === 8) test.set(at, bits);
+    else test.view.setUint32(at, Number(bits), true);
+  }
+
+  /** Sets the base register, or the displacement, so that the operand lies at a pointer: the result, or 0. */
+  #aim(test: Case, op: Operation, rip: number): bigint {
     const r = this.#random;
     if (op.form.row.traits.rep) {
       test.set(GPR + 8 * RSI, this.#pointer());
@@ -169,8 +300,9 @@ export class Generator {
       if (r.chance(80)) test.set(GPR + 8 * RCX, BigInt(r.below(4)));
     }
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
-    if (memory === undefined || r.chance(5)) return;
+    if (memory === undefined || r.chance(5)) return 0n;
     let pointer = this.#pointer();
+    if (isBlock(op) && r.chance(75)) pointer = BigInt(DATA + PAGE - LARGEST_BLOCK - r.below(33));
     if (memory.aligned && r.chance(85)) pointer &= ~15n;
     const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
     const { base, index, scale } = memory;
@@ -180,6 +312,7 @@ export class Generator {
       const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
       test.set(GPR + 8 * base, BigInt.asUintN(64, target - indexed - memory.displacement));
     }
+    return pointer;
   }
 
   /** Replaces the 4 or 8 bytes of a displacement where they stand. */

@@ -7,7 +7,7 @@ import { arch, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileC } from '../../support/c-program.ts';
 import { hasTool } from '../../support/tools.ts';
-import { CODE, DATA, FILL, GS_BASE, WINDOW_HIGH, WINDOW_LOW } from './case.ts';
+import { CODE, DATA, FILL, FPU_BYTES, GS_BASE, WINDOW_HIGH, WINDOW_LOW } from './case.ts';
 
 export const hasOracle = arch() === 'x64' && platform() === 'linux' && hasTool('gcc');
 export const ORACLE = 'gcc on an x86-64 Linux host';
@@ -25,7 +25,7 @@ const source = `
 #include <ucontext.h>
 #include <unistd.h>
 
-struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, spare; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}], xmm[256]; };
+struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, spare; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}], fpu[${FPU_BYTES}]; };
 static struct test *now, *end;
 static uint8_t *code, *data = (uint8_t *)${DATA}ul;
 static uint64_t rip = ${CODE};
@@ -41,15 +41,15 @@ static void handler(int sig, siginfo_t *info, void *context) {
   // What a signal return does not restore: ID, NT; and AC, lest this code trap.
   __asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andl $~0x244000, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::: "memory", "cc");
   greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
-  void *xmm = ((ucontext_t *)context)->uc_mcontext.fpregs->_xmm;
+  void *fpu = ((ucontext_t *)context)->uc_mcontext.fpregs;
   static int started;
   if (started) {
     for (int i = 0; i < 16; i++) now->gpr[i] = r[order[i]];
     now->rip = r[REG_RIP]; now->flags = r[REG_EFL];
-    now->vector = r[REG_TRAPNO]; now->error = r[REG_ERR]; now->cr2 = r[REG_CR2];
+    now->vector = r[REG_TRAPNO]; now->error = r[REG_ERR]; now->cr2 = now->vector == 14 ? r[REG_CR2] : 0;
     memcpy(now->window, data, ${WINDOW_LOW});
     memcpy(now->window + ${WINDOW_LOW}, data + 4096 - ${WINDOW_HIGH}, ${WINDOW_HIGH});
-    memcpy(now->xmm, xmm, 256);
+    memcpy(now->fpu, fpu, ${FPU_BYTES}); memset(now->fpu + 28, 0, 4); // MXCSR_MASK
     place(0);
     now++;
   }
@@ -59,7 +59,9 @@ static void handler(int sig, siginfo_t *info, void *context) {
   r[REG_RIP] = rip = now->rip; r[REG_EFL] = now->flags;
   memcpy(data, now->window, ${WINDOW_LOW});
   memcpy(data + 4096 - ${WINDOW_HIGH}, now->window + ${WINDOW_LOW}, ${WINDOW_HIGH});
-  memcpy(xmm, now->xmm, 256);
+  memcpy(fpu, now->fpu, ${FPU_BYTES});
+  // AMD restores FIP, FDP and FOP only when an exception is pending: this is what they are else.
+  __asm__ volatile("fninit");
   place(now->code);
 }
 

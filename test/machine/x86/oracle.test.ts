@@ -5,14 +5,14 @@ import { compareCases, newTally } from './compare.ts';
 import { forms } from './generator.ts';
 import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
 
-const BATCH = 10_000;
-const BATCHES = 6;
+const BATCH = 20_000;
+const BATCHES = 10;
 
 // What another maker's processor does otherwise is not listed yet in explained.ts: nothing could be installed for it.
 const known = !hasOracle || /^AMD/.test(cpus()[0]?.model ?? '');
 
 describe('the evaluator', () => {
-  const name = 'does what the processor does, in 60,000 random cases';
+  const name = 'does what the processor does, in 200,000 random cases';
   if (!known) it.skip(`${name} [skipped: so far only for AMD's processors, see docs/isa.md]`);
   else itNeeds(ORACLE, hasOracle, name, compare);
 });

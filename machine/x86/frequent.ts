@@ -1,0 +1,70 @@
+/**
+ * Which handlers stand in the interpreter's main function: those of the instructions that compiled programs do nearly
+ * all of their work with, with the operands that they have there.
+ */
+import type { Signature } from './record.ts';
+
+/** Shapes of operands: r register, m and x memory, i immediate, f a fixed register, n and F branches, c a condition, v vector. */
+const LETTERS: Readonly<Record<string, string>> = {
+  ...{ register: 'r', vector: 'v', memory: 'm', indexed: 'x' },
+  ...{ immediate: 'i', near: 'n', far: 'F' },
+};
+
+const ALU = '4: rr ri rm rx fi mr mi  8: rr ri rm fi mr mi';
+const SHIFT = '4: ri  8: ri';
+const FREQUENT: Readonly<Record<string, string>> = {
+  mov: '1: rm mr mi xr rx  4: rr ri rm rx mr xr mi  8: rr ri rm rx mr xr mi',
+  movzx: '4: rr rm rx',
+  movsx: '4: rr rm  8: rr',
+  movsxd: '8: rr rm rx',
+  lea: '4: rm rx  8: rm rx',
+  add: ALU,
+  sub: '4: rr ri rm  8: rr ri rm',
+  and: '4: rr ri rm  8: rr ri',
+  or: '4: rr ri  8: rr ri',
+  xor: '4: rr ri rm  8: rr rm rx',
+  cmp: `1: rr ri fi mi  ${ALU}`,
+  test: '1: rr fi  4: rr ri  8: rr',
+  shl: SHIFT,
+  shr: SHIFT,
+  sar: SHIFT,
+  rol: SHIFT,
+  imul: '4: rr rri  8: rr rri rm',
+  neg: '4: r  8: r',
+  not: '4: r  8: r',
+  cmovcc: '4: crr  8: crr',
+  setcc: '1: cr',
+  jcc: '8: cn',
+  jmp: '8: n F r x',
+  call: '8: n F r m',
+  ret: '8: ',
+  push: '8: r',
+  pop: '8: r',
+  'cbw/cwde/cdqe': '8: f',
+  nop: '4: m  8: ',
+  movaps: '16: vv vm mv',
+  movups: '16: vm mv vx xv',
+  movdqa: '16: vv vm mv',
+  movdqu: '16: vm',
+  pxor: '16: vv',
+};
+
+const wanted = new Set(
+  Object.entries(FREQUENT).flatMap(([name, widths]) =>
+    widths.split(/\s{2,}/).flatMap((list) => {
+      const [width, shapes] = list.split(':');
+      return shapes!
+        .trim()
+        .split(' ')
+        .map((shape) => `${name} ${width} ${shape}`);
+    }),
+  ),
+);
+
+export const isFrequent = ({ operation, operands }: Signature): boolean => {
+  const shapes = operands.map(
+    ({ shape }) =>
+      LETTERS[shape] ?? (shape.startsWith('%') ? 'f' : shape.startsWith('?') ? 'c' : 's'),
+  );
+  return wanted.has(`${operation.form.row.name} ${operation.width} ${shapes.join('')}`);
+};

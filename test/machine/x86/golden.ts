@@ -1,0 +1,77 @@
+/**
+ * Cases with what a processor made of them, kept in a file for where no processor can be asked. After a line that says which
+ * processor and seed, all cases, then all results, compressed; of a case what differs from the case before, of a result what
+ * differs from its case, so that nearly all is zero.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
+import { CASE_BYTES, Case, FILL } from './case.ts';
+import { explained } from './explained.ts';
+import { forms, Generator } from './generator.ts';
+import type { NativeOracle } from './native-oracle.ts';
+import { Subject } from './subject.ts';
+
+const FILE = new URL('golden/amd.bin', import.meta.url);
+const SEED = 1;
+/** Cases of one form. */
+const PER_FORM = 8;
+/** Cases that share registers and memory but for what their instruction works on. */
+const SHARED = 48;
+
+export interface Golden {
+  readonly count: number;
+  readonly cases: ArrayBuffer;
+  readonly results: ArrayBuffer;
+}
+
+/** `bytes` xor `other`, in place; of either, `other` is what lies `distance` before. */
+const difference = (bytes: Uint8Array, distance: number): void => {
+  for (let i = bytes.length - 1; i >= distance; i--) bytes[i]! ^= bytes[i - distance]!;
+};
+const sum = (bytes: Uint8Array, distance: number): void => {
+  for (let i = distance; i < bytes.length; i++) bytes[i]! ^= bytes[i - distance]!;
+};
+const exclusiveOr = (bytes: Uint8Array, other: Uint8Array): void => {
+  for (let i = 0; i < bytes.length; i++) bytes[i]! ^= other[i]!;
+};
+
+export const readGolden = (): Golden => {
+  const file = readFileSync(FILE);
+  const bytes = new Uint8Array(brotliDecompressSync(file.subarray(file.indexOf('\n') + 1)));
+  const half = bytes.length / 2;
+  const [cases, results] = [bytes.slice(0, half), bytes.slice(half)];
+  sum(cases, CASE_BYTES);
+  exclusiveOr(results, cases);
+  return { count: half / CASE_BYTES, cases: cases.buffer, results: results.buffer };
+};
+
+export const writeGolden = (oracle: NativeOracle, processor: string): void => {
+  const count = forms.length * PER_FORM;
+  const cases = new Uint8Array(count * CASE_BYTES);
+  fill(cases.buffer, count);
+  const results = cases.slice();
+  oracle.run(results.buffer);
+  exclusiveOr(results, cases);
+  difference(cases, CASE_BYTES);
+  const header = `${JSON.stringify({ processor, seed: SEED, cases: count })}\n`;
+  const packed = brotliCompressSync(Buffer.concat([cases, results]));
+  writeFileSync(FILE, Buffer.concat([Buffer.from(header), packed]));
+};
+
+/** Every form in turn. */
+const fill = (cases: ArrayBuffer, count: number): void => {
+  const generator = new Generator(SEED);
+  const subject = new Subject();
+  const ours = new Case(new ArrayBuffer(CASE_BYTES), 0);
+  for (let i = 0; i < count; i++) {
+    const test = new Case(cases, i);
+    const form = forms[i % forms.length]!;
+    for (let good = false; !good; ) {
+      if (i % SHARED === 0) generator.fill(test, form);
+      else test.bytes.set(new Case(cases, i - 1).bytes);
+      const op = generator.instruct(test, form);
+      if (typeof op !== 'string') test.code.fill(FILL, op.length);
+      good = !explained(test, op) && subject.run(test, ours) !== undefined;
+    }
+  }
+};
