@@ -248,6 +248,8 @@ export const log1 = (env: Environment, yBits: bigint, xBits: bigint): bigint => 
   }
   if (magnitude(x) >= 0) return xBits;
   const z = fixed(x) * (x.negative ? -1n : 1n);
+  if (magnitude(x) === -1)
+    return logarithm(env, { ...x, significand: ONE + z, exponent: -WORK }, y);
   const value = over(2n * atanh(over(z, 2n * ONE + z)), LN2);
   return product(env, y, value < 0n, abs(value), -WORK);
 };
