@@ -6,7 +6,7 @@
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
-import type { Form, OperandSpec, Row } from '../../../machine/x86/row.ts';
+import { type Form, type OperandSpec, REGISTER_ONLY, type Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import {
   conversions,
@@ -242,7 +242,7 @@ export class Generator {
     const kinds = form.operands.map(({ kind }) => kind);
     let mod = r.chance(40) ? 3 : r.below(3);
     if (kinds.includes('M') && r.chance(95)) mod = r.below(3);
-    if (kinds.includes('R') || kinds.includes('U')) mod = 3;
+    if (kinds.some((kind) => REGISTER_ONLY.has(kind))) mod = 3;
     const reg = form.digit >= 0 ? form.digit : r.below(8);
     return (mod << 6) | (reg << 3) | r.below(8);
   }
