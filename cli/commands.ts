@@ -2,12 +2,11 @@
  * The command line: what each command takes, turned into a checked Command. Everything wrong with the
  * arguments themselves is a UsageError here, before anything runs.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { extname } from 'node:path';
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { DEFAULT_PRESET } from '../machine/presets.ts';
 import { type ConformanceCommand, conformanceCommand } from './conformance-command.ts';
 import type { DiskArgument, Job } from './job.ts';
+import { checkFile, isCompiled, KERNEL_HELP } from './kernel-file.ts';
 import * as parse from './options.ts';
 import { MODES, type Mode } from './result.ts';
 import { type RingCommand, ringCommand } from './ring-command.ts';
@@ -32,6 +31,8 @@ interface RunOptions {
   mode: Mode;
   disk: DiskArgument[];
   limit: number;
+  cmdline?: string;
+  ramdisk?: string;
   trace?: string;
   json?: boolean;
 }
@@ -47,8 +48,6 @@ interface CompareOptions {
 }
 
 const DEFAULT_MEMORY = '64M';
-const KERNEL_TYPES = ['.ts', '.mts', '.js', '.mjs'];
-const KERNEL_HELP = 'a TypeScript or JavaScript module that exports `kernel`';
 
 /** Where help and `--version` go: the main thread's standard output. */
 export type Tell = (text: string) => void;
@@ -138,22 +137,48 @@ const runCommand = (take: (command: Command) => void): Commander =>
     )
     .addOption(diskOption())
     .addOption(limitOption())
+    .addOption(
+      new Option('--cmdline <text>', 'command line of the kernel (mode pv)').argParser(
+        parse.commandLine,
+      ),
+    )
+    .option('--ramdisk <file>', 'initial ramdisk of a compiled kernel')
     .option('--trace <file>', 'write the trace to this file')
     .option('--json', 'write the report as JSON, and nothing else, to standard output')
     .addOption(debugOption())
     .action((kernel: string, options: RunOptions) => {
-      const { cpu, mode, vcpus, disk, limit, memory, trace } = options;
+      const { cpu, mode, vcpus, disk, limit, memory, trace, cmdline, ramdisk } = options;
       if (vcpus > 1 && mode !== 'pv') {
         throw new UsageError(`--vcpus ${vcpus} needs --mode pv: mode ${mode} has one virtual CPU`);
       }
       parse.checkDisks(disk);
-      checkKernel(kernel);
+      const compiled = isCompiled(kernel);
+      checkKernelOptions(compiled, mode, options);
       const job = {
-        ...{ kernel, runs: [{ preset: cpu, mode }], memoryBytes: memory, vcpus },
+        ...{ kernel, compiled, runs: [{ preset: cpu, mode }], memoryBytes: memory, vcpus },
         ...{ disks: disk, keepWrites: true, limit, ...(trace === undefined ? {} : { trace }) },
+        ...(cmdline === undefined ? {} : { cmdline }),
+        ...(ramdisk === undefined ? {} : { ramdisk }),
       };
       take({ name: 'run', job, json: options.json ?? false });
     });
+
+/** @throws UsageError when the kernel is of a kind that an option is not for. */
+const checkKernelOptions = (
+  compiled: boolean,
+  mode: Mode,
+  { cmdline, ramdisk }: RunOptions,
+): void => {
+  if (compiled && mode !== 'pv')
+    throw new UsageError(
+      `--mode ${mode} is for TypeScript kernels: a compiled one runs in mode pv`,
+    );
+  if (cmdline !== undefined && mode !== 'pv')
+    throw new UsageError(`--cmdline needs --mode pv: a kernel in mode ${mode} gets none`);
+  if (ramdisk === undefined) return;
+  if (!compiled) throw new UsageError('--ramdisk is for compiled kernels: leave it out');
+  checkFile('ramdisk', ramdisk, 'give --ramdisk the path of a file');
+};
 
 const compareCommand = (take: (command: Command) => void): Commander =>
   new Commander('compare')
@@ -178,10 +203,14 @@ const compareCommand = (take: (command: Command) => void): Commander =>
     .action((kernel: string, options: CompareOptions) => {
       const { cpu, modes, disk, html, limit, memory } = options;
       parse.checkDisks(disk);
-      checkKernel(kernel);
+      if (isCompiled(kernel)) {
+        throw new UsageError(
+          `kernel ${kernel} is compiled, and runs in mode pv only: use \`hospes run\``,
+        );
+      }
       const runs = cpu.flatMap((preset) => modes.map((mode) => ({ preset, mode })));
       const job = {
-        ...{ kernel, runs, memoryBytes: memory, vcpus: 1 },
+        ...{ kernel, compiled: false, runs, memoryBytes: memory, vcpus: 1 },
         ...{ disks: disk, keepWrites: false, limit },
       };
       const page = html === undefined ? {} : { html };
@@ -197,17 +226,3 @@ const traceCommand = (take: (command: Command) => void): Commander =>
     .action((file: string, options: { json?: boolean }) => {
       take({ name: 'trace', file, json: options.json ?? false });
     });
-
-/** @throws UsageError when `file` cannot be a kernel, as far as can be seen from outside. */
-const checkKernel = (file: string): void => {
-  const wanted = `give ${KERNEL_HELP}`;
-  if (!existsSync(file)) throw new UsageError(`kernel ${file} does not exist: ${wanted}`);
-  if (!statSync(file).isFile()) throw new UsageError(`kernel ${file} is not a file: ${wanted}`);
-  if (KERNEL_TYPES.includes(extname(file))) return;
-  const compiled = readFileSync(file).subarray(0, 4).toString('latin1') === '\x7fELF';
-  throw new UsageError(
-    compiled
-      ? `kernel ${file} is a compiled kernel, which cannot be run yet: ${wanted}`
-      : `kernel ${file} is no module: its name must end in ${KERNEL_TYPES.join(', ')}`,
-  );
-};

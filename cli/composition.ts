@@ -3,7 +3,7 @@
  * they build on.
  */
 import type { Domain } from '../hypervisor/domain.ts';
-import { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { Hypervisor, type HypervisorOptions } from '../hypervisor/hypervisor.ts';
 import type { BlockStore } from '../machine/block-store.ts';
 import type { Preset } from '../machine/costs.ts';
 import type { Guest } from '../machine/cpu.ts';
@@ -13,14 +13,18 @@ import { Platform } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Billed } from './bill.ts';
+import type { CompiledKernel } from './load-image.ts';
 import type { Outcome } from './result.ts';
 
 export interface RunRequest {
-  readonly guest: Guest;
+  /** A kernel in TypeScript, or (pv) a compiled one. */
+  readonly guest: Guest | CompiledKernel;
   readonly preset: Preset;
   readonly memoryBytes: number;
   /** Virtual CPUs of the guest (pv). */
   readonly vcpus: number;
+  /** Command line of the kernel (pv). */
+  readonly cmdline?: string;
   /** Drives in order: xvda is the first. */
   readonly disks: ReadonlyArray<BlockStore | undefined>;
   /** Cycles from the guest's first instruction on; Infinity for none. */
@@ -47,6 +51,24 @@ export type Composition = RunRequest & {
   readonly say: (speaker: string, bytes: Uint8Array) => void;
 };
 
+/** The kernel of a mode that runs only TypeScript. @throws RangeError */
+export const scriptOf = ({ guest }: Pick<RunRequest, 'guest'>): Guest => {
+  if (typeof guest === 'function') return guest;
+  throw new RangeError('a compiled kernel runs in mode pv');
+};
+
+/** What a hypervisor on `machine` needs for `guest`: the engine is loaded only for compiled kernels. */
+export const engineFor = async (
+  { guest }: Pick<RunRequest, 'guest'>,
+  machine: Machine,
+): Promise<Pick<HypervisorOptions, 'codeCpu'>> => {
+  if (typeof guest === 'function') return {};
+  const { CodeCpu } = await import('../machine/x86/code-cpu.ts');
+  const { Engine } = await import('../machine/x86/engine.ts');
+  const engine = new Engine(machine);
+  return { codeCpu: (underneath, vcpu) => new CodeCpu(machine, vcpu, underneath, engine) };
+};
+
 /** A machine for `request` with `frames` of memory and one physical CPU, traced and watched as asked. */
 export const newMachine = (
   request: Pick<RunRequest, 'preset' | 'trace' | 'clocks'>,
@@ -63,7 +85,7 @@ export const newMachine = (
 export const newHypervisor = (
   machine: Machine,
   disks: RunRequest['disks'],
-  consoleIo: (domid: number, bytes: Uint8Array) => void = () => {},
+  options: Omit<HypervisorOptions, 'platform'> = {},
 ): Hypervisor => {
   const platform = new Platform({
     timeline: machine.timeline,
@@ -75,7 +97,7 @@ export const newHypervisor = (
     intr: () => xen.interrupt(),
     powerOff: () => {},
   });
-  const xen: Hypervisor = new Hypervisor(machine, { consoleIo, platform });
+  const xen: Hypervisor = new Hypervisor(machine, { ...options, platform });
   return xen;
 };
 

@@ -8,6 +8,7 @@ import {
   newHypervisor,
   newMachine,
   SerialSink,
+  scriptOf,
 } from './composition.ts';
 import { GUEST } from './job.ts';
 
@@ -18,7 +19,7 @@ export const runHvm = async (request: Composition): Promise<Ending> => {
   const xen = newHypervisor(machine, []);
   const serial = new SerialSink((bytes) => request.say(GUEST, bytes));
   const domain = xen.create({
-    ...{ name: GUEST, kind: 'hvm', guest: request.guest, memoryBytes: request.memoryBytes },
+    ...{ name: GUEST, kind: 'hvm', guest: scriptOf(request), memoryBytes: request.memoryBytes },
     ...{ disks: request.disks, serial: serial.put },
   });
   machine.limit = request.limit;

@@ -18,6 +18,10 @@ export interface Run {
 
 export interface Job {
   readonly kernel: string;
+  /** It is machine code, not a module. */
+  readonly compiled: boolean;
+  readonly cmdline?: string;
+  readonly ramdisk?: string;
   readonly runs: readonly Run[];
   readonly memoryBytes: number;
   readonly vcpus: number;

@@ -4,6 +4,7 @@
  */
 import { BARE_MAX_FRAMES } from '../machine/bare-loader.ts';
 import { presets } from '../machine/presets.ts';
+import { MAX_GUEST_CMDLINE } from '../protocol/start-info.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { DiskArgument } from './job.ts';
 import { MODES, type Mode } from './result.ts';
@@ -52,6 +53,16 @@ export const vcpuCount = (text: string): number => {
     );
   }
   return count;
+};
+
+/** It is a C string in start_info. */
+export const commandLine = (text: string): string => {
+  const bytes = Buffer.byteLength(text);
+  if (bytes >= MAX_GUEST_CMDLINE)
+    throw new UsageError(
+      `--cmdline has ${bytes} bytes: give at most ${MAX_GUEST_CMDLINE - 1}, as start_info holds`,
+    );
+  return text;
 };
 
 export const modeName = (text: string): Mode => oneOf('mode', MODES, text);

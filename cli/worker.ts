@@ -4,9 +4,9 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Guest } from '../machine/cpu.ts';
 import { DEFAULT_PRESET, presetNamed } from '../machine/presets.ts';
 import type { TraceRecord } from '../machine/trace.ts';
+import type { RunRequest } from './composition.ts';
 import { type Drives, openDisks } from './disks.ts';
 import { runMode } from './host.ts';
 import type { Job, Report, Run, WorkerInput } from './job.ts';
@@ -27,7 +27,7 @@ const report = (message: Report): void => parentPort?.postMessage(message);
 
 const work = async ({ job, clocks }: WorkerInput): Promise<void> => {
   const disks = openDisks(job);
-  const guest = await loadKernel(job.kernel);
+  const guest = await kernelOf(job);
   report({ kind: 'loaded' });
   for (const run of job.runs) {
     report({ kind: 'begin', run });
@@ -37,30 +37,38 @@ const work = async ({ job, clocks }: WorkerInput): Promise<void> => {
   report({ kind: 'done' });
 };
 
+const kernelOf = async ({ kernel, compiled, ramdisk }: Job): Promise<RunRequest['guest']> => {
+  if (!compiled) return await loadKernel(kernel);
+  const { loadCompiled } = await import('./load-image.ts');
+  return loadCompiled(kernel, ramdisk);
+};
+
 const runOnce = async (
   job: Job,
   run: Run,
-  guest: Guest,
+  guest: RunRequest['guest'],
   disks: Drives,
   clocks: SharedArrayBuffer,
 ): Promise<ModeResult> => {
   const header = { kernel: job.kernel, preset: run.preset, mode: run.mode };
   const trace = job.trace === undefined ? undefined : new TraceWriter(job.trace, header);
-  const witness = new Witness(guest);
+  const witness = typeof guest === 'function' ? new Witness(guest) : undefined;
   current = witness;
   try {
     const result = await runMode(run.mode, {
       ...{
-        guest: witness.guest,
+        guest: witness?.guest ?? guest,
         preset: presetNamed(run.preset) ?? DEFAULT_PRESET,
         memoryBytes: job.memoryBytes,
       },
-      ...{ vcpus: job.vcpus, disks, limit: job.limit, clocks, onGuest: witness.attach },
+      ...{ vcpus: job.vcpus, disks, limit: job.limit, clocks },
+      ...(job.cmdline === undefined ? {} : { cmdline: job.cmdline }),
+      ...(witness ? { onGuest: witness.attach } : {}),
       ...(trace ? { trace: (record: TraceRecord) => trace.write(record) } : {}),
       onConsole: (speaker, bytes) => report({ kind: 'console', speaker, bytes }),
     });
     await setImmediate();
-    return witness.correct(result, job.kernel);
+    return witness?.correct(result, job.kernel) ?? result;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const sentence = `mode ${run.mode} cannot start: ${error.message}; give another --memory`;

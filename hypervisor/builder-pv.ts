@@ -1,40 +1,41 @@
 /**
- * Building a paravirtual domain: its frames, its boot page tables, start_info and the rings. PFN p
- * lies at PV_VIRT_BASE + p * 4096.
- *
- *     p2m │ start_info │ xenstore │ console │ page tables: L4 L3 L2s L1s │ boot stack │ free …
- *
- * @source xen/xen.h:741 (the boot contract), pv-abi 2.3 to 2.8
+ * Building a paravirtual domain: its frames, the kernel and the ramdisk in them, its boot page tables,
+ * start_info and the rings. Where each lies is pv-layout.ts.
+ * @source xen/xen.h:741 (the boot contract)
  */
-import { PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, pteHi, pteLo, tableIndex } from '../machine/pte.ts';
+import { pteHi, pteLo } from '../machine/pte.ts';
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../protocol/grant-table.ts';
 import { SharedInfo, VcpuInfo, XEN_LEGACY_MAX_VCPUS } from '../protocol/shared-info.ts';
 import {
   MAX_GUEST_CMDLINE,
   SIF_INITDOMAIN,
+  SIF_MOD_START_PFN,
   SIF_PRIVILEGED,
   StartInfo,
 } from '../protocol/start-info.ts';
-import { Mfn, Pfn, Port, Va } from '../protocol/units.ts';
+import { Mfn, PAGE_SIZE, Pfn, Port, Va } from '../protocol/units.ts';
 import type { Domain } from './domain.ts';
 import { DomainMemory } from './domain-memory.ts';
 import type { FrameTable } from './frames.ts';
 import { GrantTable } from './grants.ts';
+import { writeHypercallPage } from './hypercall-page.ts';
 import type { Hypervisor } from './hypervisor.ts';
+import type { Image, ImagePart } from './image.ts';
 import { FRAME_PINNED, TYPE_L4 } from './page-types.ts';
+import { type PvLayout, planPv } from './pv-layout.ts';
 
-/** 0xffffffff80000000. */
+/** 0xffffffff80000000: PFN 0 of a TypeScript kernel. */
 export const PV_VIRT_BASE = -0x80000000;
-/** The direct map of a TypeScript kernel ends at 1 GiB, where code addresses begin. */
-const MAX_MAPPED = 0x40000;
-/** Boot maps at least this much past the boot stack, and whole 4 MiB. */
-const SLACK_PAGES = 128;
-const MAP_UNIT = 1024;
-const LEAF = PTE_P | PTE_RW | PTE_A;
-const TABLE = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D;
+
+/** TypeScript is nowhere in memory: such a kernel is an image without parts. */
+export const scriptImage = (entry: number): Image => ({
+  ...{ entry, virtBase: PV_VIRT_BASE, parts: [], modStartPfn: false },
+  ...{ hypercallPfn: undefined, p2mBase: undefined },
+});
 
 export interface PvConfig {
-  guestEntry: number;
+  image: Image;
+  ramdisk?: Uint8Array;
   /** Size of the domain, in frames. */
   pages: number;
   cmdline: string;
@@ -55,26 +56,15 @@ export interface PvBoot {
   sharedInfoMfn: number;
 }
 
-/** Where things lie, in PFNs. */
-interface Layout {
-  p2mPages: number;
-  startInfo: number;
-  store: number;
-  console: number;
-  tables: number;
-  tableCount: number;
-  stack: number;
-  mapped: number;
-}
-
 /**
  * Give the domain its memory and grant table and fill them. @throws RangeError when there is not
  * enough memory
  */
 export const buildPv = (xen: Hypervisor, domain: Domain, config: PvConfig): PvBoot => {
   const { frames } = xen;
-  const { pages } = config;
-  const layout = plan(pages, domain.privileged);
+  const { image, pages, ramdisk } = config;
+  const { privileged } = domain;
+  const layout = planPv(image, { pages, ramdiskBytes: ramdisk?.length ?? 0, privileged });
   const needed = pages + 2; // and shared_info, and the first grant frame
   if (frames.free < needed) {
     throw new RangeError(
@@ -88,10 +78,17 @@ export const buildPv = (xen: Hypervisor, domain: Domain, config: PvConfig): PvBo
   initSharedInfo(frames, sharedInfoMfn);
   const mfns = populate(frames, memory, pages);
 
-  writeP2m(frames, mfns, layout.p2mPages);
+  for (const part of image.parts) writePart(frames, mfns, part);
+  if (ramdisk)
+    writePart(frames, mfns, { at: layout.ramdisk * PAGE_SIZE, bytes: ramdisk, memBytes: 0 });
+  if (image.hypercallPfn !== undefined) {
+    writeHypercallPage(frames.memory, mfns[image.hypercallPfn]!);
+    frames.markUsed(mfns[image.hypercallPfn]!);
+  }
+  writeP2m(frames, mfns, layout);
   writeTables(frames, mfns, layout);
   writeStartInfo(frames, domain, config, layout, mfns, sharedInfoMfn);
-  if (!domain.privileged) {
+  if (!privileged) {
     domain.grants.seed(GNTTAB_RESERVED_CONSOLE, 0, mfns[layout.console]!);
     domain.grants.seed(GNTTAB_RESERVED_XENSTORE, 0, mfns[layout.store]!);
   }
@@ -101,41 +98,17 @@ export const buildPv = (xen: Hypervisor, domain: Domain, config: PvConfig): PvBo
   frames.flags[cr3Mfn]! |= FRAME_PINNED;
   frames.validated = 0;
   return {
-    startInfo: address(layout.startInfo),
-    rip: config.guestEntry,
-    rsp: address(layout.stack + 1),
+    startInfo: address(image, layout.startInfo),
+    rip: image.entry,
+    rsp: address(image, layout.stack + 1),
     cr3Mfn,
-    storeMfn: domain.privileged ? 0 : mfns[layout.store]!,
-    consoleMfn: domain.privileged ? 0 : mfns[layout.console]!,
+    storeMfn: privileged ? 0 : mfns[layout.store]!,
+    consoleMfn: privileged ? 0 : mfns[layout.console]!,
     sharedInfoMfn,
   };
 };
 
-const address = (pfn: number): number => PV_VIRT_BASE + pfn * 4096;
-
-/** @throws RangeError when the boot structures alone do not fit */
-const plan = (pages: number, privileged: boolean): Layout => {
-  const p2mPages = Math.ceil((pages * 8) / 4096);
-  const startInfo = p2mPages;
-  const store = privileged ? startInfo : startInfo + 1;
-  const console = privileged ? startInfo : store + 1;
-  const tables = console + 1;
-  let mapped = 0;
-  let tableCount = 0;
-  let stack = 0;
-  // The tables are mapped too: settle on the first size that covers its own tables.
-  do {
-    mapped = Math.min(pages, MAX_MAPPED, mapped + MAP_UNIT);
-    const l1 = Math.ceil(mapped / 512);
-    tableCount = 2 + Math.ceil(l1 / 512) + l1;
-    stack = tables + tableCount;
-  } while (mapped < Math.min(pages, MAX_MAPPED, stack + 1 + SLACK_PAGES));
-  if (stack >= mapped)
-    throw new RangeError(
-      `not enough memory: ${pages} pages do not hold the ${stack + 1} that booting takes`,
-    );
-  return { p2mPages, startInfo, store, console, tables, tableCount, stack, mapped };
-};
+const address = ({ virtBase }: Image, pfn: number): number => virtBase + pfn * PAGE_SIZE;
 
 const populate = (frames: FrameTable, memory: DomainMemory, pages: number): Uint32Array => {
   const mfns = new Uint32Array(pages);
@@ -154,56 +127,56 @@ const initSharedInfo = (frames: FrameTable, mfn: number): void => {
   for (let i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) frames.memory.u8[at + i * VcpuInfo.size] = 1;
 };
 
-const writeP2m = (frames: FrameTable, mfns: Uint32Array, p2mPages: number): void => {
-  const { memory } = frames;
-  for (let page = 0; page < p2mPages; page++) {
-    const word = memory.frameAt(mfns[page]!) >>> 2;
-    for (let i = 0; i < 512; i++) {
-      const pfn = page * 512 + i;
-      memory.u32[word + 2 * i] = pfn < mfns.length ? mfns[pfn]! : 0xffffffff;
-      if (pfn >= mfns.length) memory.u32[word + 2 * i + 1] = 0xffffffff;
-    }
-    frames.markUsed(mfns[page]!);
+/** Frames are zero already. */
+const writePart = (frames: FrameTable, mfns: Uint32Array, { at, bytes }: ImagePart): void => {
+  for (let done = 0; done < bytes.length; ) {
+    const mfn = mfns[Math.floor((at + done) / PAGE_SIZE)]!;
+    const offset = (at + done) % PAGE_SIZE;
+    const chunk = bytes.subarray(done, done + PAGE_SIZE - offset);
+    frames.memory.frame(mfn).set(chunk, offset);
+    frames.markUsed(mfn);
+    done += chunk.length;
   }
 };
 
-const writeTables = (frames: FrameTable, mfns: Uint32Array, layout: Layout): void => {
+const writeP2m = (frames: FrameTable, mfns: Uint32Array, { p2m, p2mPages }: PvLayout): void => {
   const { memory } = frames;
-  const { tables, tableCount, mapped } = layout;
-  const l1Count = Math.ceil(mapped / 512);
-  const l2Count = Math.ceil(l1Count / 512);
-  const l3 = tables + 1;
-  const l2 = l3 + 1;
-  const l1 = l2 + l2Count;
-  const put = (table: number, index: number, pfn: number, flags: number): void => {
+  for (let page = 0; page < p2mPages; page++) {
+    const frame = mfns[p2m + page]!;
+    const word = memory.frameAt(frame) >>> 2;
+    const part = mfns.subarray(page * 512, page * 512 + 512);
+    for (let i = 0; i < part.length; i++) memory.u32[word + 2 * i] = part[i]!;
+    frames.markUsed(frame);
+  }
+};
+
+const writeTables = (frames: FrameTable, mfns: Uint32Array, { entries }: PvLayout): void => {
+  const { memory } = frames;
+  entries.write((table, index, pfn, flags) => {
     const word = (memory.frameAt(mfns[table]!) >>> 2) + 2 * index;
     memory.u32[word] = pteLo(mfns[pfn]!, flags);
     memory.u32[word + 1] = pteHi(mfns[pfn]!);
-  };
-  put(tables, tableIndex(PV_VIRT_BASE, 4), l3, TABLE);
-  for (let i = 0; i < l2Count; i++) put(l3, tableIndex(PV_VIRT_BASE, 3) + i, l2 + i, TABLE);
-  for (let i = 0; i < l1Count; i++) put(l2 + (i >> 9), i & 511, l1 + i, TABLE);
-  for (let pfn = 0; pfn < mapped; pfn++) {
-    const isTable = pfn >= tables && pfn < tables + tableCount;
-    put(l1 + (pfn >> 9), pfn & 511, pfn, isTable ? LEAF & ~PTE_RW : LEAF);
-  }
+  });
 };
 
 const writeStartInfo = (
   frames: FrameTable,
   domain: Domain,
   config: PvConfig,
-  layout: Layout,
+  layout: PvLayout,
   mfns: Uint32Array,
   sharedInfoMfn: number,
 ): void => {
   const { memory } = frames;
+  const { image, ramdisk } = config;
   const own = !domain.privileged;
+  const ramdiskBytes = ramdisk?.length ?? 0;
+  const byPfn = ramdisk !== undefined && image.modStartPfn;
   StartInfo.set(memory.view, memory.frameAt(mfns[layout.startInfo]!), {
     magic: 'xen-3.0-x86_64',
     nrPages: config.pages,
     sharedInfo: sharedInfoMfn * 4096,
-    flags: own ? 0 : SIF_PRIVILEGED | SIF_INITDOMAIN,
+    flags: (own ? 0 : SIF_PRIVILEGED | SIF_INITDOMAIN) | (byPfn ? SIF_MOD_START_PFN : 0),
     storeMfn: Mfn(own ? mfns[layout.store]! : 0),
     storeEvtchn: Port(own ? config.storePort : 0),
     console: {
@@ -212,12 +185,14 @@ const writeStartInfo = (
         evtchn: Port(own ? config.consolePort : 0),
       },
     },
-    ptBase: Va(address(layout.tables)),
+    ptBase: Va(address(image, layout.tables)),
     nrPtFrames: layout.tableCount,
-    mfnList: Va(PV_VIRT_BASE),
+    mfnList: Va(layout.p2mAddress),
+    modStart: ramdisk ? (byPfn ? layout.ramdisk : address(image, layout.ramdisk)) : 0,
+    modLen: byPfn ? Math.ceil(ramdiskBytes / PAGE_SIZE) * PAGE_SIZE : ramdiskBytes,
     cmdLine: config.cmdline.slice(0, MAX_GUEST_CMDLINE - 1),
-    firstP2mPfn: Pfn(0),
-    nrP2mFrames: 0,
+    firstP2mPfn: Pfn(layout.p2mFrames > 0 ? layout.p2m : 0),
+    nrP2mFrames: layout.p2mFrames,
   });
   frames.markUsed(mfns[layout.startInfo]!);
 };

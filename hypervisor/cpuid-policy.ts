@@ -18,7 +18,7 @@ const SIGNATURE: CpuidResult = {
   edx: 0x4d4d566e,
 };
 const HYPERCALL_PAGES = 1;
-const HYPERCALL_MSR = 0x40000000;
+export const HYPERCALL_MSR = 0x40000000;
 const FEATURE_PRESERVE_AD = 1;
 const HVM_VCPU_ID_PRESENT = 8;
 const HVM_DOMID_PRESENT = 16;

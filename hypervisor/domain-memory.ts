@@ -84,11 +84,16 @@ export class DomainMemory implements FrameOwner {
       return result;
     }
 
-    const old = this.#gdt.get(vcpu) ?? NO_FRAMES;
+    const old = this.gdtFrames(vcpu);
     if (mfns.length === 0) this.#gdt.delete(vcpu);
     else this.#gdt.set(vcpu, mfns.slice());
     for (const mfn of old) frames.putType(mfn);
     return 0;
+  }
+
+  /** The frames of a vCPU's descriptor table. */
+  gdtFrames(vcpu: XenVcpu): readonly number[] {
+    return this.#gdt.get(vcpu) ?? NO_FRAMES;
   }
 
   /**

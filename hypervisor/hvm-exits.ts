@@ -2,6 +2,7 @@
  * VM exits by reason: what the guest wanted, done for it by emulation, and back by VM entry.
  * @source SDM vol. 3, appendix C and 28.2
  */
+import { setCpuid } from '../machine/cpuid.ts';
 import {
   EXIT_CPUID,
   EXIT_EPT_VIOLATION,
@@ -15,8 +16,16 @@ import {
   VECTOR_GP,
   VECTOR_PF,
 } from '../machine/exit.ts';
+import {
+  IO_IN,
+  IO_STRING,
+  ioPort,
+  ioSize,
+  moveString,
+  outValue,
+  setIn,
+} from '../machine/io-access.ts';
 import { readMsr, writeMsr } from '../machine/msrs.ts';
-import { ACCESS_READ, ACCESS_WRITE } from '../machine/page-walk.ts';
 import {
   CR2,
   EXIT_A,
@@ -25,29 +34,19 @@ import {
   EXIT_D,
   EXIT_REASON,
   RAX,
-  RBX,
-  RCX,
-  RDI,
-  RDX,
   RFLAGS,
   RFLAGS_IF,
-  RSI,
 } from '../machine/vcpu.ts';
 import { SHUTDOWN_poweroff } from '../protocol/sched.ts';
 import { guestCpuid } from './cpuid-policy.ts';
 import { chargeExit, injectException, interruptPending, leaveGuest, resumeGuest } from './hvm.ts';
 import { vmcall } from './hypercalls.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { ones, outValue, setIn, traceIo } from './port-io.ts';
+import { movedAt, traceIo, wasPageFault } from './port-io.ts';
 import { hex } from './pv-traps.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
-const IO_IN = 1;
-const IO_STRING = 2;
 const QUALIFICATION_WRITE = 2;
-
-const word = new Uint8Array(4);
-const wordView = new DataView(word.buffer);
 
 /** Handle the exit in the vCPU's record and enter the guest again, unless it has ended or waits. */
 export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
@@ -69,13 +68,14 @@ export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
       cpuid(xen, vcpu);
       break;
     case EXIT_RDMSR:
-      if (!readMsr(arch)) injectException(xen, vcpu, VECTOR_GP, 0);
+      msr(xen, vcpu, readMsr(arch));
       break;
     case EXIT_WRMSR:
       vcpu.hvm!.dirty = true;
-      if (!writeMsr(arch)) injectException(xen, vcpu, VECTOR_GP, 0);
+      msr(xen, vcpu, writeMsr(arch));
       break;
     case EXIT_VMCALL:
+      arch.retire();
       vmcall(xen, vcpu);
       break;
     case EXIT_TRIPLE_FAULT:
@@ -92,32 +92,34 @@ export const hvmExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
 
 /** HLT with interrupts off can never end: the guest is done. */
 const halt = (xen: Hypervisor, vcpu: XenVcpu): void => {
+  vcpu.arch.retire();
   if ((vcpu.arch.lo(RFLAGS) & RFLAGS_IF) === 0) xen.shutdown(vcpu.domain, SHUTDOWN_poweroff);
   else if (!interruptPending(vcpu)) vcpu.state = 'blocked';
 };
 
 const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
-  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz);
-  arch.setHalves(RAX << 3, answer.eax, 0);
-  arch.setHalves(RBX << 3, answer.ebx, 0);
-  arch.setHalves(RCX << 3, answer.ecx, 0);
-  arch.setHalves(RDX << 3, answer.edx, 0);
+  setCpuid(arch, guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz));
+  arch.retire();
+};
+
+const msr = (xen: Hypervisor, vcpu: XenVcpu, done: boolean): void => {
+  if (done) vcpu.arch.retire();
+  else injectException(xen, vcpu, VECTOR_GP, 0);
 };
 
 const io = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
-  const port = arch.get(EXIT_A);
-  const size = arch.get(EXIT_B);
-  const flags = arch.get(EXIT_C);
+  const access = arch.get(EXIT_A);
+  const size = ioSize(access);
   chargeExit(xen, vcpu, xen.machine.costs.deviceModel);
-  if (flags & IO_STRING) {
-    string(xen, vcpu, port, size, (flags & IO_IN) !== 0);
-  } else if (flags & IO_IN) {
-    setIn(arch, size, read(xen, vcpu, port, size));
-  } else {
-    write(xen, vcpu, port, size, outValue(arch, size));
+  if (access & IO_STRING) {
+    string(xen, vcpu, access);
+    return;
   }
+  if (access & IO_IN) setIn(arch, size, read(xen, vcpu, ioPort(access), size));
+  else write(xen, vcpu, ioPort(access), size, outValue(arch, size));
+  arch.retire();
 };
 
 const read = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number): number => {
@@ -131,58 +133,25 @@ const write = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number, value
   vcpu.domain.hvm!.bus.write(port, size, value, vcpu.arch.pcpu.now);
 };
 
-/**
- * REP INS and OUTS, element by element; a fault in the guest's memory goes to the guest, the rest
- * left in RCX.
- */
-const string = (
-  xen: Hypervisor,
-  vcpu: XenVcpu,
-  port: number,
-  size: number,
-  isIn: boolean,
-): void => {
-  const { arch } = vcpu;
+/** INS and OUTS; a fault in the guest's memory goes to the guest, the rest left in RCX. */
+const string = (xen: Hypervisor, vcpu: XenVcpu, access: number): void => {
   const { mmu, costs } = xen.machine;
-  const pointer = isIn ? RDI : RSI;
-  const bytes = word.subarray(0, size);
-  const count = arch.get(EXIT_D);
-  for (let i = 0; i < count; i++) {
-    const va = arch.gpr(pointer);
-    // Both ends: an element may cross into a page that is not there.
-    const bad =
-      mmu.probe(arch, va, isIn ? ACCESS_WRITE : ACCESS_READ) < 0
-        ? va
-        : mmu.probe(arch, va + size - 1, isIn ? ACCESS_WRITE : ACCESS_READ) < 0
-          ? va + size - 1
-          : undefined;
-    if (bad !== undefined) {
-      stringFault(xen, vcpu, bad);
-      return;
-    }
-    if (isIn) {
-      wordView.setUint32(0, read(xen, vcpu, port, size), true);
-      mmu.write(arch, va, bytes);
-    } else {
-      mmu.read(arch, va, bytes);
-      write(xen, vcpu, port, size, (wordView.getUint32(0, true) & ones(size)) >>> 0);
-    }
-    arch.setGpr(pointer, va + size);
-    arch.setGpr(RCX, count - i - 1);
-    chargeExit(xen, vcpu, costs.wordCopied);
-    if ((i & 63) === 63 && xen.checkPreempt(vcpu)) return;
-    if (arch.stopped) return;
-  }
+  const bad = moveString(mmu, vcpu.arch, access, {
+    read: (port, size) => read(xen, vcpu, port, size),
+    write: (port, size, value) => write(xen, vcpu, port, size, value),
+    moved: movedAt(xen, vcpu, () => chargeExit(xen, vcpu, costs.wordCopied)),
+  });
+  if (bad === undefined) vcpu.arch.retire();
+  else stringFault(xen, vcpu, bad);
 };
 
 const stringFault = (xen: Hypervisor, vcpu: XenVcpu, va: number): void => {
-  const { faultVector, faultCode } = xen.machine.mmu;
-  if (faultVector !== VECTOR_PF) {
+  if (!wasPageFault(xen)) {
     injectException(xen, vcpu, VECTOR_GP, 0);
     return;
   }
   vcpu.arch.set(CR2, va);
-  injectException(xen, vcpu, VECTOR_PF, faultCode);
+  injectException(xen, vcpu, VECTOR_PF, xen.machine.mmu.faultCode);
 };
 
 /**

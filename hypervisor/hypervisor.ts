@@ -4,7 +4,8 @@
  */
 import { Observable, Subject } from 'rxjs';
 import { CAUSE_PORT_IO } from '../machine/account.ts';
-import { EXIT_SYSCALL, exitName, vectorName } from '../machine/exit.ts';
+import { type Descriptor, readDescriptor } from '../machine/descriptor.ts';
+import { EXIT_SYSCALL, exitName, OPS, vectorName } from '../machine/exit.ts';
 import type { Machine } from '../machine/machine.ts';
 import { ACCESS_WRITE } from '../machine/page-walk.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
@@ -16,6 +17,7 @@ import { errnoName } from '../protocol/errno.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { DOMID_SELF } from '../protocol/xen.ts';
 import { Clock } from './clock.ts';
+import { descriptorOf } from './descriptor-tables.ts';
 import type { Domain } from './domain.ts';
 import { raiseVirq } from './events.ts';
 import { FrameTable } from './frames.ts';
@@ -45,11 +47,10 @@ import type { XenVcpu } from './xen-vcpu.ts';
 export interface HypervisorOptions {
   /** console_io of domain `domid`. */
   consoleIo?: (domid: number, bytes: Uint8Array) => void;
-  /**
-   * The machine's own devices: their interrupts go to domain 0. Its `intr` must call
-   * `xen.interrupt()`.
-   */
+  /** The machine's own devices: their interrupts go to domain 0. Its `intr` must call `xen.interrupt()`. */
   platform?: Platform;
+  /** Makes what executes a vCPU's machine code; without it there are no compiled kernels. */
+  codeCpu?: (underneath: Underneath, vcpu: Vcpu) => Processor;
 }
 
 const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;
@@ -72,13 +73,10 @@ export class Hypervisor implements Underneath, Dispatcher {
   aliveGuests = 0;
   /** The CPU that was last active: whose time it is now. */
   active: Pcpu;
-  /**
-   * Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named
-   * yet.
-   */
+  /** Cause of the hypercall being done, and causes by number, vector and operation; 0 = not named yet. */
   currentCause = 0;
   readonly hypercallCauses = new Int16Array(HYPERCALLS + 1);
-  readonly emulationCauses = new Int16Array(32);
+  readonly emulationCauses = new Int16Array(OPS);
   readonly notificationCause: number;
   readonly upcallCause: number;
   readonly syscallCause: number;
@@ -112,6 +110,13 @@ export class Hypervisor implements Underneath, Dispatcher {
     return this.finishWhen();
   }
 
+  /** What executes a vCPU's machine code. @throws RangeError where nothing can */
+  codeCpu(arch: Vcpu): Processor {
+    const processor = this.#options.codeCpu?.(this, arch);
+    if (!processor) throw new RangeError('image: this hypervisor was given no engine');
+    return processor;
+  }
+
   // What the processors call.
 
   enter(arch: Vcpu): void {
@@ -141,6 +146,13 @@ export class Hypervisor implements Underneath, Dispatcher {
 
   preempted(arch: Vcpu): boolean {
     return this.scheduler.preempted(this.#of(arch));
+  }
+
+  descriptor(arch: Vcpu, selector: number): Descriptor | undefined {
+    const vcpu = this.#of(arch);
+    return vcpu.hvm
+      ? readDescriptor(this.machine.mmu, arch, selector)
+      : descriptorOf(this, vcpu, selector);
   }
 
   fail(arch: Vcpu, why: string): void {
@@ -263,9 +275,7 @@ export class Hypervisor implements Underneath, Dispatcher {
     );
   }
 
-  /**
-   * Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1
-   */
+  /** Keep the domain's frame `gfn` writable for Xen's own writes. @returns its machine frame, or -1 */
   holdWritable(domain: Domain, gfn: number): number {
     const mfn = domain.memory.frameOf(gfn);
     return mfn >= 0 && this.frames.getType(mfn, domain, TYPE_WRITABLE) === 0 ? mfn : -1;
@@ -308,10 +318,7 @@ export class Hypervisor implements Underneath, Dispatcher {
     return cause;
   }
 
-  /**
-   * In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop
-   * is to end
-   */
+  /** In long loops: let time's alarms ring. @returns true when the caller was stopped and the loop is to end */
   checkPreempt(caller: XenVcpu): boolean {
     const { pcpu } = caller.arch;
     if (pcpu.now >= pcpu.horizon) {

@@ -19,12 +19,13 @@ import { SharedInfo, VcpuInfo } from '../protocol/shared-info.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import { VIRQ_DOM_EXC } from '../protocol/xen.ts';
 import { buildHvm } from './builder-hvm.ts';
-import { buildPv } from './builder-pv.ts';
+import { buildPv, type PvConfig, scriptImage } from './builder-pv.ts';
 import { BOOT_SECONDS } from './clock.ts';
 import { Domain, type DomainEnd, type DomainKind } from './domain.ts';
 import { closeAll, EventTable, endPoll } from './events.ts';
 import { createHvmDomain, createHvmVcpu } from './hvm.ts';
 import type { Hypervisor } from './hypervisor.ts';
+import type { Image } from './image.ts';
 import { preparePvVcpu, startPv } from './pv-start.ts';
 import { hex } from './pv-traps.ts';
 import { stopPeriodic, stopSingleshot } from './timers.ts';
@@ -34,7 +35,11 @@ import { XenVcpu } from './xen-vcpu.ts';
 export interface DomainConfig {
   name: string;
   kind: DomainKind;
-  guest: Guest;
+  /** A kernel in TypeScript, or (pv) a compiled one. */
+  guest?: Guest;
+  image?: Image;
+  /** pv, compiled: an initial ram disk. */
+  ramdisk?: Uint8Array;
   /** Rounded down to whole pages. */
   memoryBytes: number;
   vcpus?: number;
@@ -60,6 +65,8 @@ export const create = (xen: Hypervisor, config: DomainConfig): Domain => {
   }
   if (config.kind === 'hvm' && vcpus > 1)
     throw new RangeError('vcpus: a hardware-assisted domain has one');
+  if (config.kind === 'hvm' && config.image)
+    throw new RangeError('image: a compiled kernel runs in a pv domain');
   const privileged = config.privileged ?? false;
   if (privileged && xen.domains.has(0))
     throw new RangeError('privileged: there is a domain 0 already');
@@ -87,19 +94,37 @@ const furnish = (xen: Hypervisor, domain: Domain, config: DomainConfig, vcpus: n
     xen.attach(vcpu);
   }
   const first = domain.vcpus[0]!;
-  const text = new ScriptText();
-  const entry = text.entry(config.guest as unknown as Code);
-  const startInfo =
-    domain.kind === 'pv'
-      ? furnishPv(xen, domain, pages, entry)
-      : furnishHvm(xen, domain, pages, entry, config);
-  for (const vcpu of domain.vcpus) {
-    const processor = new ScriptCpu(machine, vcpu.arch, xen, text);
-    processor.boot(vcpu === first ? config.guest : secondary(xen, vcpu, text), { startInfo });
-    vcpu.processor = processor;
+  if (config.image) {
+    const { image, ramdisk } = config;
+    furnishPv(xen, domain, { image, pages, ...(ramdisk ? { ramdisk } : {}) });
+    for (const vcpu of domain.vcpus) vcpu.processor = xen.codeCpu(vcpu.arch);
+  } else if (config.guest) {
+    furnishScript(xen, domain, config, config.guest);
+  } else {
+    throw new TypeError('guest, image: a domain needs a kernel');
   }
   first.initialised = true;
   first.state = 'runnable';
+};
+
+const furnishScript = (
+  xen: Hypervisor,
+  domain: Domain,
+  config: DomainConfig,
+  guest: Guest,
+): void => {
+  const pages = Math.floor(config.memoryBytes / PAGE_SIZE);
+  const text = new ScriptText();
+  const entry = text.entry(guest as unknown as Code);
+  const startInfo =
+    domain.kind === 'pv'
+      ? furnishPv(xen, domain, { image: scriptImage(entry), pages })
+      : furnishHvm(xen, domain, pages, entry, config);
+  for (const vcpu of domain.vcpus) {
+    const processor = new ScriptCpu(xen.machine, vcpu.arch, xen, text);
+    processor.boot(vcpu.id === 0 ? guest : secondary(xen, vcpu, text), { startInfo });
+    vcpu.processor = processor;
+  }
 };
 
 /** A further vCPU executes the code that its context named; that code is given its own Cpu. */
@@ -112,15 +137,18 @@ const secondary =
     else xen.fail(vcpu.arch, `it began at ${hex(rip)}, where no code is`);
   };
 
-const furnishPv = (xen: Hypervisor, domain: Domain, pages: number, entry: number): number => {
+const furnishPv = (
+  xen: Hypervisor,
+  domain: Domain,
+  kernel: Pick<PvConfig, 'image' | 'ramdisk' | 'pages'>,
+): number => {
   const { boot } = domain;
   if (!domain.privileged) {
     boot.storePort = offerPort(domain);
     boot.consolePort = offerPort(domain);
   }
   const built = buildPv(xen, domain, {
-    guestEntry: entry,
-    pages,
+    ...kernel,
     cmdline: domain.cmdline,
     storePort: boot.storePort,
     consolePort: boot.consolePort,

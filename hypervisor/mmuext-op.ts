@@ -7,6 +7,7 @@ import { isCanonical } from '../machine/pte.ts';
 import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../protocol/errno.ts';
 import * as abi from '../protocol/xen.ts';
 import { newBaseptr, newUserBaseptr } from './base-pointer.ts';
+import { loadLdt } from './descriptor-tables.ts';
 import type { Domain } from './domain.ts';
 import { guestRange } from './guest-range.ts';
 import type { Hypervisor } from './hypervisor.ts';
@@ -160,17 +161,18 @@ const flushCache =
       ? 0
       : xen.refuse(caller, errno, 'cache flush by a domain without hardware');
 
-/**
- * An LDT is checked and otherwise of no effect: selectors are not looked up in memory. @errors
- * -EINVAL
- */
+/** Selectors are looked up in it at each use, so it needs no type. @errors -EINVAL */
 const setLdt: Operation = (xen, caller) => {
   const va = addressAt(ARG1);
   const entries = operation[ARG2]!;
-  const bad =
+  if (
     entries > MAX_LDT_ENTRIES ||
-    (entries > 0 && ((va & 4095) !== 0 || !guestRange(va, entries * 8)));
-  return bad ? xen.refuse(caller, EINVAL, 'bad address or size of the LDT', { va, entries }) : 0;
+    (entries > 0 && ((va & 4095) !== 0 || !guestRange(va, entries * 8)))
+  )
+    return xen.refuse(caller, EINVAL, 'bad address or size of the LDT', { va, entries });
+
+  loadLdt(caller, va, entries);
+  return 0;
 };
 
 /** Zero a frame, or copy frame arg2 to it. @errors -EINVAL for a frame that may not be written */

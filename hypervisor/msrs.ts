@@ -10,15 +10,21 @@ import {
   MSR_GS_BASE,
   MSR_KERNEL_GS_BASE,
   MSR_TSC,
+  MSR_TSC_AUX,
 } from '../machine/msrs.ts';
+import { pteFrame } from '../machine/pte.ts';
 import { EFER, RAX, RCX, RDX } from '../machine/vcpu.ts';
+import { HYPERCALL_MSR } from './cpuid-policy.ts';
+import { writeHypercallPage } from './hypercall-page.ts';
+import type { Hypervisor } from './hypervisor.ts';
+import { TYPE_WRITABLE } from './page-types.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 const APIC_BASE = 0x1b;
 const MISC_ENABLE = 0x1a0;
 const PAT = 0x277;
-/** The segment bases are the guest's own. */
-const OWN: readonly number[] = [MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE];
+/** The segment bases, and what RDTSCP gives, are the guest's own. */
+const OWN: readonly number[] = [MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX];
 const APIC_ENABLED = 0xfee00800;
 const APIC_BSP = 0x100;
 const PAT_LO = 0x00070406;
@@ -51,13 +57,30 @@ export const readMsr = (vcpu: XenVcpu): boolean => {
   return answer(vcpu, 0, 0);
 };
 
+/** Fill a writable frame of the guest's; there is only page 0. */
+const installHypercallPage = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  mfn: number,
+  page: number,
+): boolean => {
+  const { frames, machine } = xen;
+  if (page !== 0 || !frames.belongs(mfn, vcpu.domain.id)) return false;
+  if (frames.getType(mfn, vcpu.domain, TYPE_WRITABLE) !== 0) return false;
+  writeHypercallPage(machine.memory, mfn);
+  frames.markUsed(mfn);
+  frames.putType(mfn);
+  return true;
+};
+
 /** WRMSR of a PV guest. @returns false for #GP */
-export const writeMsr = (vcpu: XenVcpu): boolean => {
+export const writeMsr = (xen: Hypervisor, vcpu: XenVcpu): boolean => {
   const { arch } = vcpu;
   const msr = arch.lo(RCX << 3);
   const lo = arch.lo(RAX << 3);
   const hi = arch.lo(RDX << 3);
   if (OWN.includes(msr)) return machine.writeMsr(arch);
   if (msr === MSR_EFER) return lo === arch.lo(EFER) && hi === 0;
+  if (msr === HYPERCALL_MSR) return installHypercallPage(xen, vcpu, pteFrame(lo, hi), lo & 0xfff);
   return msr === MISC_ENABLE;
 };

@@ -3,39 +3,36 @@
  * privileged instructions, which are exceptions too because a PV kernel runs at CPL 3.
  */
 import { CAUSE_PRIVILEGED } from '../machine/account.ts';
+import { setCpuid } from '../machine/cpuid.ts';
 import {
   EXIT_CPUID,
   EXIT_EXCEPTION,
   EXIT_SYSCALL,
+  EXIT_SYSENTER,
   exitName,
   hasErrorCode,
   opName,
+  VECTOR_BP,
   VECTOR_GP,
+  VECTOR_OF,
   VECTOR_PF,
+  VECTOR_UD,
   vectorName,
 } from '../machine/exit.ts';
-import { PF_USER } from '../machine/pte.ts';
-import {
-  EXIT_A,
-  EXIT_B,
-  EXIT_C,
-  EXIT_D,
-  EXIT_REASON,
-  RAX,
-  RBX,
-  RCX,
-  RDX,
-} from '../machine/vcpu.ts';
+import { EXIT_A, EXIT_B, EXIT_C, EXIT_D, EXIT_REASON, RAX } from '../machine/vcpu.ts';
 import { guestCpuid } from './cpuid-policy.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { emulate } from './privileged.ts';
-import { deliverSyscall, deliverTrap } from './pv-traps.ts';
+import { at, deliverPageFault, deliverSyscall, deliverSysenter, deliverTrap } from './pv-traps.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** INT n of a kernel at CPL 3: #GP with the gate's number, IDT bit set (SDM vol. 3, 6.13). */
 const ERROR_IDT = 2;
 const TRAP_DPL = 3;
 const INT80 = 0x80;
+/** UD2 and "xen" before CPUID: emulate it, please (arch-x86/xen.h, XEN_EMULATE_PREFIX). */
+const FORCED_CPUID = [0x0f, 0x0b, 0x78, 0x65, 0x6e, 0x0f, 0xa2] as const;
+const forced = new Uint8Array(FORCED_CPUID.length);
 
 /** Every exit of a PV vCPU but a hypercall. */
 export const pvExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
@@ -43,7 +40,8 @@ export const pvExit = (xen: Hypervisor, vcpu: XenVcpu): void => {
   if (reason === EXIT_SYSCALL) deliverSyscall(xen, vcpu);
   else if (reason === EXIT_EXCEPTION) exception(xen, vcpu);
   else if (reason === EXIT_CPUID) cpuid(xen, vcpu);
-  else xen.crash(vcpu.domain, `${vcpu.name}: ${exitName(reason)}`);
+  else if (reason === EXIT_SYSENTER) deliverSysenter(xen, vcpu);
+  else xen.crash(vcpu.domain, `${vcpu.name}: ${exitName(reason)}, ${at(vcpu)}`);
 };
 
 const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
@@ -56,18 +54,24 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
     privileged(xen, vcpu, op);
     return;
   }
+  if (vector === VECTOR_UD && isForcedCpuid(xen, vcpu)) {
+    arch.rip += FORCED_CPUID.length;
+    cpuid(xen, vcpu);
+    return;
+  }
   const { fault, bounce } = xen.machine.costs;
   vcpu.arch.pcpu.charge(xen.faultCause(vector), fault + bounce);
   if (vector === VECTOR_PF) {
-    // Both modes run at CPL 3: what the guest wants to know is which of its own modes it was.
-    const mode = vcpu.kernelMode ? error & ~PF_USER : error | PF_USER;
-    deliverTrap(xen, vcpu, vector, mode, arch.get(EXIT_C));
+    deliverPageFault(xen, vcpu, error, arch.get(EXIT_C));
   } else if (vector === VECTOR_GP && (error & 7) === ERROR_IDT) {
     softwareInterrupt(xen, vcpu, error >>> 3);
   } else {
     deliverTrap(xen, vcpu, vector, hasErrorCode(vector) ? error : undefined, 0);
   }
 };
+
+const isForcedCpuid = (xen: Hypervisor, vcpu: XenVcpu): boolean =>
+  xen.copyFromGuest(vcpu, vcpu.arch.rip, forced) && FORCED_CPUID.every((b, i) => forced[i] === b);
 
 const privileged = (xen: Hypervisor, vcpu: XenVcpu, op: number): void => {
   const { costs, causes } = xen.machine;
@@ -80,24 +84,27 @@ const privileged = (xen: Hypervisor, vcpu: XenVcpu, op: number): void => {
   deliverTrap(xen, vcpu, VECTOR_GP, 0, 0);
 };
 
-/** INT n reaches trap n if its entry lets this mode raise it. */
+/**
+ * INT n reaches trap n if its entry lets this mode raise it; #BP and #OF are anybody's. It returns
+ * past the instruction.
+ */
 const softwareInterrupt = (xen: Hypervisor, vcpu: XenVcpu, n: number): void => {
   const entry = vcpu.traps.get(n);
-  const allowed =
-    n === INT80 || (entry !== undefined && (entry.flags & TRAP_DPL) >= (vcpu.kernelMode ? 1 : 3));
-  if (entry && allowed) deliverTrap(xen, vcpu, n, undefined, 0);
-  else deliverTrap(xen, vcpu, VECTOR_GP, n * 8 + ERROR_IDT, 0);
+  const open = n === INT80 || n === VECTOR_BP || n === VECTOR_OF;
+  if (entry && (open || (entry.flags & TRAP_DPL) >= (vcpu.kernelMode ? 1 : 3))) {
+    vcpu.arch.retire();
+    deliverTrap(xen, vcpu, n, undefined, 0);
+  } else {
+    deliverTrap(xen, vcpu, VECTOR_GP, n * 8 + ERROR_IDT, 0);
+  }
 };
 
 const cpuid = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch } = vcpu;
-  const { costs } = xen.machine;
-  vcpu.arch.pcpu.charge(CAUSE_PRIVILEGED, costs.fault + costs.emulate);
-  const answer = guestCpuid(vcpu, arch.lo(RAX << 3), xen.machine.preset.mhz);
-  arch.setHalves(RAX << 3, answer.eax, 0);
-  arch.setHalves(RBX << 3, answer.ebx, 0);
-  arch.setHalves(RCX << 3, answer.ecx, 0);
-  arch.setHalves(RDX << 3, answer.edx, 0);
+  const { costs, preset } = xen.machine;
+  arch.pcpu.charge(CAUSE_PRIVILEGED, costs.fault + costs.emulate);
+  setCpuid(arch, guestCpuid(vcpu, arch.lo(RAX << 3), preset.mhz));
+  arch.retire();
 };
 
 const traceFault = (xen: Hypervisor, vcpu: XenVcpu, vector: number, error: number): void => {

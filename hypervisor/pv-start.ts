@@ -19,6 +19,7 @@ import {
 } from '../machine/vcpu.ts';
 import { FLAT_KERNEL_CS, FLAT_KERNEL_SS } from '../protocol/xen.ts';
 import { newBaseptr } from './base-pointer.ts';
+import { showTables } from './descriptor-tables.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -41,6 +42,7 @@ export const preparePvVcpu = (vcpu: XenVcpu): void => {
   arch.set(RFLAGS, RFLAGS_IF | RFLAGS_FIXED);
   arch.set(CONTROLS, CONTROL_SYSCALL | CONTROL_CPUID);
   arch.set(EXCEPTION_BITMAP, 0xffffffff);
+  showTables(vcpu);
   arch.cpl = 3;
   arch.selectTlb(0);
 };

@@ -3,18 +3,22 @@
  * calls of its user mode. A kernel that cannot be reached (no handler, no stack) ends its domain,
  * and the reason says where.
  */
-import { VECTOR_PF, VECTOR_UD, vectorName } from '../machine/exit.ts';
-import { CR2, R11, RCX, RFLAGS, RSP } from '../machine/vcpu.ts';
+import { VECTOR_GP, VECTOR_PF, VECTOR_UD, vectorName } from '../machine/exit.ts';
+import { PF_USER } from '../machine/pte.ts';
+import { CR2, CS, R11, RCX, RFLAGS, RSP, SS } from '../machine/vcpu.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../protocol/shared-info.ts';
+import { FLAT_RING3_SS64 } from '../protocol/xen.ts';
 import { bounce } from './bounce.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import type { XenVcpu } from './xen-vcpu.ts';
+import type { Callback, XenVcpu } from './xen-vcpu.ts';
 
 /** trap_info.flags: mask events on entry. */
 const TRAP_MASKS_EVENTS = 4;
 const INFO_CR2 = VcpuInfo.offset.arch + ArchVcpuInfo.offset.cr2;
 const DIRECTION_FLAG = 0x400;
 const SYSCALL_BYTES = 2;
+/** A null selector with RPL 3. */
+const NULL_SELECTOR = 3;
 
 /**
  * Deliver `vector` through the trap table; `error` is pushed unless undefined, `address` is a page
@@ -43,6 +47,20 @@ export const deliverTrap = (
   }
 };
 
+/**
+ * Deliver a page fault. Both modes run at CPL 3: what the guest wants to know is which of its own
+ * modes it was.
+ */
+export const deliverPageFault = (
+  xen: Hypervisor,
+  vcpu: XenVcpu,
+  error: number,
+  address: number,
+): void => {
+  const mode = vcpu.kernelMode ? error & ~PF_USER : error | PF_USER;
+  deliverTrap(xen, vcpu, VECTOR_PF, mode, address);
+};
+
 /** An upcall is pending and unmasked: go to the event callback, events masked. */
 export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   vcpu.arch.pcpu.charge(xen.upcallCause, xen.machine.costs.bounce);
@@ -52,14 +70,14 @@ export const deliverUpcall = (xen: Hypervisor, vcpu: XenVcpu): void => {
       address === 0
         ? 'it has no event callback'
         : `its stack at ${hex(vcpu.arch.gpr(RSP))} cannot take an upcall`;
-    xen.crash(vcpu.domain, `${vcpu.name}: ${why}, rip ${hex(vcpu.arch.rip)}`);
+    xen.crash(vcpu.domain, `${vcpu.name}: ${why}, ${at(vcpu)}`);
   }
 };
 
 /** SYSCALL in user mode: to the syscall callback, or #UD at the instruction where there is none. */
 export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   const { arch, syscallCallback } = vcpu;
-  vcpu.arch.pcpu.charge(xen.syscallCause, xen.machine.costs.hypercall);
+  arch.pcpu.charge(xen.syscallCause, xen.machine.costs.hypercall);
   if (syscallCallback.address === 0) {
     arch.rip -= SYSCALL_BYTES;
     deliverTrap(xen, vcpu, VECTOR_UD, undefined, 0);
@@ -67,13 +85,30 @@ export const deliverSyscall = (xen: Hypervisor, vcpu: XenVcpu): void => {
   }
   arch.setGpr(RCX, arch.rip);
   arch.setGpr(R11, arch.lo(RFLAGS));
-  if (bounce(xen, vcpu, syscallCallback.address, syscallCallback.maskEvents, undefined)) {
+  enterKernel(xen, vcpu, syscallCallback);
+};
+
+/**
+ * SYSENTER: to its callback, or #GP where there is none. The processor saves nothing, so the frame
+ * shows neither where it was nor its stack.
+ */
+export const deliverSysenter = (xen: Hypervisor, vcpu: XenVcpu): void => {
+  const { arch, sysenterCallback } = vcpu;
+  arch.pcpu.charge(xen.syscallCause, xen.machine.costs.hypercall);
+  arch.rip = 0;
+  arch.setGpr(RSP, 0);
+  arch.set(CS, NULL_SELECTOR);
+  arch.set(SS, FLAT_RING3_SS64);
+  if (sysenterCallback.address === 0) deliverTrap(xen, vcpu, VECTOR_GP, 0, 0);
+  else enterKernel(xen, vcpu, sysenterCallback);
+};
+
+const enterKernel = (xen: Hypervisor, vcpu: XenVcpu, callback: Callback): void => {
+  const { arch } = vcpu;
+  if (bounce(xen, vcpu, callback.address, callback.maskEvents, undefined)) {
     arch.setHalves(RFLAGS, arch.lo(RFLAGS) & ~DIRECTION_FLAG, 0);
   } else {
-    xen.crash(
-      vcpu.domain,
-      `${vcpu.name}: its stack cannot take a system call, rip ${hex(arch.rip)}`,
-    );
+    xen.crash(vcpu.domain, `${vcpu.name}: its stack cannot take a system call, ${at(vcpu)}`);
   }
 };
 
@@ -85,9 +120,14 @@ const undeliverable = (
   address: number,
   why: string,
 ): void => {
-  const { rip } = vcpu.arch;
-  const where = `error code 0x${(error ?? 0).toString(16)}, address ${hex(address)}, rip ${hex(rip)}`;
+  const where = `error code 0x${(error ?? 0).toString(16)}, address ${hex(address)}, ${at(vcpu)}`;
   xen.crash(vcpu.domain, `${vcpu.name}: ${why} ${vectorName(vector)} (${where})`);
+};
+
+/** Where a vCPU is, for a crash reason: RIP, and the instruction there if there is one. */
+export const at = (vcpu: XenVcpu): string => {
+  const instruction = vcpu.processor?.instruction?.();
+  return `rip ${hex(vcpu.arch.rip)}${instruction === undefined ? '' : `: ${instruction}`}`;
 };
 
 /** A canonical address as 64-bit hex. */

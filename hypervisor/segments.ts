@@ -19,6 +19,7 @@ import { descriptorLo, sanitizeDescriptor } from './descriptors.ts';
 import { guestRange } from './guest-range.ts';
 import type { Handler } from './op.ts';
 import { TYPE_SEG_DESC, TYPE_WRITABLE } from './page-types.ts';
+import type { XenVcpu } from './xen-vcpu.ts';
 
 const ENTRIES_PER_FRAME = PAGE_SIZE / 8;
 const frameList = new Uint8Array((FIRST_RESERVED_GDT_ENTRY / ENTRIES_PER_FRAME) * 8);
@@ -84,36 +85,48 @@ const DR7_ZEROS = 0xd800;
 const DR7_GD = 0x2000;
 
 /** DR4 and DR5 are other names of DR6 and DR7 as long as CR4.DE is clear, which it is. */
-const debugRegister = (reg: number): number => (reg === 4 || reg === 5 ? reg + 2 : reg);
+const named = (reg: number): number => (reg === 4 || reg === 5 ? reg + 2 : reg);
+
+/** Why debug register `reg` cannot be `value`: an errno, or 0 when it now is. */
+export const setDebugRegister = (vcpu: XenVcpu, number: number, value: number): number => {
+  const reg = named(number);
+  if (reg < 4 && !guestRange(value, 1)) return EPERM;
+  if (reg >= 6 && (value < 0 || value >= 2 ** 32)) return EINVAL;
+  if (reg === 7 && (value & DR7_GD) !== 0) return EPERM;
+
+  vcpu.arch.set(DR0 + reg * 8, value);
+  return 0;
+};
+
+/** Debug register `reg` as the guest reads it. */
+export const debugRegister = (vcpu: XenVcpu, number: number): number => {
+  const reg = named(number);
+  const value = vcpu.arch.get(DR0 + reg * 8);
+  if (reg === 6) return ((value & DR6_BITS) | DR6_ONES) >>> 0;
+  return reg === 7 ? ((value & ~DR7_ZEROS) | DR7_ONES) >>> 0 : value;
+};
+
+const isDebugRegister = (vcpu: XenVcpu): boolean => vcpu.argHi(0) === 0 && vcpu.argLo(0) <= 7;
 
 /**
  * set_debugreg(reg, value). @errors -ENODEV for a register that is not there, -EPERM for an address
  * of Xen's or none and for DR7.GD, -EINVAL for reserved bits
  */
 export const setDebugreg: Handler = (xen, caller) => {
-  const value = caller.arg(1);
-  if (caller.argHi(0) !== 0 || caller.argLo(0) > 7)
-    return xen.refuse(caller, ENODEV, 'no such debug register', { reg: caller.argLo(0) });
-  const reg = debugRegister(caller.argLo(0));
-  if (reg < 4 && !guestRange(value, 1))
-    return xen.refuse(caller, EPERM, 'a breakpoint outside the guest', { reg, value });
-  if (reg >= 6 && caller.argHi(1) !== 0)
-    return xen.refuse(caller, EINVAL, 'reserved bits of a debug register', { reg, value });
-  if (reg === 7 && (value & DR7_GD) !== 0)
-    return xen.refuse(caller, EPERM, 'the debug registers are Xen’s to guard', { value });
-
-  caller.arch.set(DR0 + reg * 8, value);
-  return 0;
+  const [reg, value] = [caller.argLo(0), caller.arg(1)];
+  if (!isDebugRegister(caller))
+    return xen.refuse(caller, ENODEV, 'no such debug register', { reg });
+  const errno = setDebugRegister(caller, reg, value);
+  if (errno === 0) return 0;
+  return xen.refuse(caller, errno, 'no value that the debug register may have', { reg, value });
 };
 
 /** get_debugreg(reg). @errors -ENODEV */
 export const getDebugreg: Handler = (xen, caller) => {
-  if (caller.argHi(0) !== 0 || caller.argLo(0) > 7)
-    return xen.refuse(caller, ENODEV, 'no such debug register', { reg: caller.argLo(0) });
-  const reg = debugRegister(caller.argLo(0));
-  const value = caller.arch.get(DR0 + reg * 8);
-  if (reg === 6) return ((value & DR6_BITS) | DR6_ONES) >>> 0;
-  return reg === 7 ? ((value & ~DR7_ZEROS) | DR7_ONES) >>> 0 : value;
+  const reg = caller.argLo(0);
+  if (!isDebugRegister(caller))
+    return xen.refuse(caller, ENODEV, 'no such debug register', { reg });
+  return debugRegister(caller, reg);
 };
 
 /**

@@ -60,6 +60,9 @@ export class XenVcpu {
   readonly syscall32Callback: Callback = { address: 0, maskEvents: false };
   readonly sysenterCallback: Callback = { address: 0, maskEvents: false };
   readonly nmiCallback: Callback = { address: 0, maskEvents: false };
+  /** PV: address and number of entries of its LDT. */
+  ldt = 0;
+  ldtEntries = 0;
   /** VCPUOP_initialise was done (vCPU 0: by the builder). */
   initialised = false;
   /**

@@ -5,6 +5,7 @@ import { Account, CAUSE_INTERRUPT } from './account.ts';
 import { loadBare } from './bare-loader.ts';
 import type { BlockStore } from './block-store.ts';
 import type { Guest } from './cpu.ts';
+import { type Descriptor, readDescriptor } from './descriptor.ts';
 import { deliver } from './exceptions.ts';
 import { EXIT_HLT, EXIT_TRIPLE_FAULT, exitName } from './exit.ts';
 import type { Machine } from './machine.ts';
@@ -112,6 +113,7 @@ export class Board implements Underneath, Dispatcher {
   exit(vcpu: Vcpu): void {
     const reason = vcpu.lo(EXIT_REASON);
     if (reason === EXIT_HLT) {
+      vcpu.retire();
       if (this.#interruptible()) this.enter(vcpu);
       else this.#halted = true;
     } else if (reason === EXIT_TRIPLE_FAULT) {
@@ -132,6 +134,10 @@ export class Board implements Underneath, Dispatcher {
 
   preempted(): boolean {
     return this.#halted;
+  }
+
+  descriptor(vcpu: Vcpu, selector: number): Descriptor | undefined {
+    return readDescriptor(this.machine.mmu, vcpu, selector);
   }
 
   fail(_vcpu: Vcpu, why: string): void {

@@ -4,6 +4,7 @@
  * @source SDM vol. 2A, CPUID
  */
 import type { CpuidResult } from './cpu.ts';
+import { RAX, RBX, RCX, RDX, type Vcpu } from './vcpu.ts';
 
 const MAX_BASIC = 0x16;
 const MAX_EXTENDED = 0x80000008;
@@ -82,6 +83,14 @@ export const hostCpuid = (leaf: number, mhz: number): CpuidResult => {
     default:
       return leaf >>> 0 < MAX_BASIC ? ZERO : hostCpuid(MAX_BASIC, mhz);
   }
+};
+
+/** Put an answer where CPUID does. */
+export const setCpuid = (vcpu: Vcpu, { eax, ebx, ecx, edx }: CpuidResult): void => {
+  vcpu.setHalves(RAX << 3, eax, 0);
+  vcpu.setHalves(RBX << 3, ebx, 0);
+  vcpu.setHalves(RCX << 3, ecx, 0);
+  vcpu.setHalves(RDX << 3, edx, 0);
 };
 
 const letters = (ebx: string, ecx: string, edx: string): Omit<CpuidResult, 'eax'> => ({

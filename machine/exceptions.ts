@@ -41,8 +41,8 @@ const put64 = (at: number, value: number): void => {
 };
 
 /**
- * Deliver `vector` to the guest's own handler; `error` is pushed if the vector has an error code. `software`: INT n,
- * which the gate's DPL must allow. A delivery that fails becomes #DF.
+ * Deliver `vector` to the guest's own handler; `error` is pushed if the vector has an error code. `software`: the length of an
+ * INT n, which the gate's DPL must allow and which is past when its handler returns. A delivery that fails becomes #DF.
  * @returns false on a triple fault, with EXIT_TRIPLE_FAULT in the exit record.
  */
 export const deliver = (
@@ -50,11 +50,14 @@ export const deliver = (
   vcpu: Vcpu,
   vector: number,
   error = 0,
-  software = false,
+  software?: number,
 ): boolean => {
-  const failed = tryDeliver(mmu, vcpu, vector, error, software);
+  const { rip } = vcpu;
+  if (software !== undefined) vcpu.rip = rip + software;
+  const failed = tryDeliver(mmu, vcpu, vector, error, software !== undefined);
   if (failed < 0) return true;
-  if (software && tryDeliver(mmu, vcpu, VECTOR_GP, failed, false) < 0) return true;
+  vcpu.rip = rip;
+  if (software !== undefined && tryDeliver(mmu, vcpu, VECTOR_GP, failed, false) < 0) return true;
   if (vector !== VECTOR_DF && tryDeliver(mmu, vcpu, VECTOR_DF, 0, false) < 0) return true;
   vcpu.setHalves(EXIT_REASON, EXIT_TRIPLE_FAULT, 0);
   return false;

@@ -1,10 +1,11 @@
 /**
  * Why control left the guest, and with what. One numbering for both kinds of guest: where VMX has a
  * basic exit reason we use its number (SDM vol. 3, appendix C); SYSCALL, which no VMCS reports, has ours.
- * Details lie in the vCPU block's EXIT_A..D; results are written to the guest's registers.
+ * Details lie in the vCPU block's EXIT_A..D; results are written to the guest's registers. RIP is at the instruction; whoever
+ * does it instead calls `vcpu.retire()`.
  */
 
-/** A: vector; B: error code (or 0); C: faulting address for #PF; D: OP_* of a privileged instruction (#GP), else 0. */
+/** A: vector; B: error code (or 0); C: address of a #PF; D: OP_* of a privileged instruction (#GP), C its operand; else 0. */
 export const EXIT_EXCEPTION = 0;
 export const EXIT_EXTERNAL_INTERRUPT = 1;
 export const EXIT_TRIPLE_FAULT = 2;
@@ -16,9 +17,9 @@ export const EXIT_HLT = 12;
 export const EXIT_INVLPG = 14;
 export const EXIT_RDTSC = 16;
 export const EXIT_VMCALL = 18;
-/** A: CR number; B: 0 write, 1 read; C: the value written; a value read goes to RAX. */
+/** A: CR number; B: 0 write, 1 read; C: the value written. */
 export const EXIT_CR_ACCESS = 28;
-/** A: port; B: size 1, 2 or 4; C: 1 in, 0 out (value in RAX), bit 1 set = string; D: string count (address in RDI or RSI). */
+/** A: the access, as in io-access.ts. */
 export const EXIT_IO_INSTRUCTION = 30;
 /** MSR number in RCX; value in EDX:EAX. */
 export const EXIT_RDMSR = 31;
@@ -26,8 +27,10 @@ export const EXIT_WRMSR = 32;
 /** A: guest-physical address; B: qualification (bit 0 read, 1 write, 2 fetch, 3-5 what the entry allows); C: guest VA. */
 export const EXIT_EPT_VIOLATION = 48;
 export const EXIT_EPT_MISCONFIG = 49;
-/** SYSCALL executed where EFER.SCE routes it to a hypervisor (PV): number in RAX, arguments RDI RSI RDX R10 R8 R9. */
+/** SYSCALL executed where EFER.SCE routes it to a hypervisor (PV): number in RAX, arguments RDI RSI RDX R10 R8 R9. RIP is past it. */
 export const EXIT_SYSCALL = 256;
+/** SYSENTER where the processor's entry is a hypervisor's. */
+export const EXIT_SYSENTER = 257;
 
 const NAMES = new Map<number, string>([
   [EXIT_EXCEPTION, 'exception'],
@@ -46,6 +49,7 @@ const NAMES = new Map<number, string>([
   [EXIT_EPT_VIOLATION, 'EPT violation'],
   [EXIT_EPT_MISCONFIG, 'EPT misconfiguration'],
   [EXIT_SYSCALL, 'SYSCALL'],
+  [EXIT_SYSENTER, 'SYSENTER'],
 ]);
 
 export const exitName = (reason: number): string => NAMES.get(reason) ?? `reason ${reason}`;
@@ -58,14 +62,14 @@ export const CONTROL_RDTSC = 8;
 export const CONTROL_CR3_LOAD = 16;
 export const CONTROL_INVLPG = 32;
 export const CONTROL_MSR = 64;
-/** SYSCALL goes to the hypervisor, not to LSTAR of the guest (a PV guest: LSTAR is the hypervisor's). */
+/** SYSCALL and SYSENTER go to the hypervisor, not to where the guest's MSRs say (a PV guest: they are the hypervisor's). */
 export const CONTROL_SYSCALL = 128;
 /** VMCALL is an instruction here (VMX non-root), not #UD. */
 export const CONTROL_VMCALL = 256;
 
-/** Decoded privileged instruction behind a #GP exit (EXIT_D). Operands as for the exit of the same name: they
- *  are in the registers named; MOV to CRn: value in RAX; INVLPG, LIDT, LGDT: address in RAX, limit in RDX; I/O: port in
- *  RDX, value in RAX, size in RCX (string forms: count in RCX, size in R8, address in RDI/RSI). */
+/** Privileged instruction behind a #GP exit (EXIT_D). EXIT_C has its operand: the general register of a MOV; of MOV DR the
+ *  debug register, too, from bit 4 on; of I/O the access, as in io-access.ts. TypeScript code moves to and from RAX, and has the
+ *  address for INVLPG, LIDT, LGDT in RAX, the limit in RDX. */
 export const OP_MOV_TO_CR0 = 1;
 export const OP_MOV_TO_CR2 = 2;
 export const OP_MOV_TO_CR3 = 3;
@@ -87,6 +91,17 @@ export const OP_IN = 18;
 export const OP_OUT = 19;
 export const OP_INS = 20;
 export const OP_OUTS = 21;
+export const OP_MOV_TO_CR8 = 22;
+export const OP_MOV_FROM_CR8 = 23;
+export const OP_MOV_TO_DR = 24;
+export const OP_MOV_FROM_DR = 25;
+export const OP_CLTS = 26;
+export const OP_LMSW = 27;
+export const OP_LLDT = 28;
+export const OP_SWAPGS = 29;
+export const OP_SYSRET = 30;
+export const OP_INVD = 31;
+export const OP_WBINVD = 32;
 
 const OP_NAMES = [
   'none',
@@ -111,7 +126,20 @@ const OP_NAMES = [
   'OUT',
   'INS',
   'OUTS',
+  'MOV to CR8',
+  'MOV from CR8',
+  'MOV to DR',
+  'MOV from DR',
+  'CLTS',
+  'LMSW',
+  'LLDT',
+  'SWAPGS',
+  'SYSRET',
+  'INVD',
+  'WBINVD',
 ];
+/** Above every OP_*. */
+export const OPS = OP_NAMES.length;
 
 export const opName = (op: number): string => OP_NAMES[op] ?? `op ${op}`;
 
@@ -120,6 +148,7 @@ export const VECTOR_DE = 0;
 export const VECTOR_DB = 1;
 export const VECTOR_NMI = 2;
 export const VECTOR_BP = 3;
+export const VECTOR_OF = 4;
 export const VECTOR_UD = 6;
 export const VECTOR_NM = 7;
 export const VECTOR_DF = 8;
@@ -136,6 +165,7 @@ const VECTOR_NAMES = new Map([
   [VECTOR_DB, '#DB'],
   [VECTOR_NMI, 'NMI'],
   [VECTOR_BP, '#BP'],
+  [VECTOR_OF, '#OF'],
   [VECTOR_UD, '#UD'],
   [VECTOR_NM, '#NM'],
   [VECTOR_DF, '#DF'],

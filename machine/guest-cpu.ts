@@ -2,10 +2,11 @@
  * The instructions, as the guest sees them: the object that a TypeScript kernel holds. All that it refers to is private,
  * and it is frozen, so nothing of the machine can be reached through it.
  */
+import type { CrNumber } from './control-registers.ts';
 import type { Code, Cpu, CpuidResult } from './cpu.ts';
 import { VECTOR_UD } from './exit.ts';
 import type { ScriptControl } from './script-control.ts';
-import type { CrNumber, ScriptIo } from './script-io.ts';
+import type { ScriptIo } from './script-io.ts';
 import type { ScriptMemory } from './script-memory.ts';
 import { type Argument, ScriptTransfer } from './script-transfer.ts';
 import type { ScriptWork } from './script-work.ts';

@@ -16,6 +16,10 @@ import {
   RCX,
   RDX,
   STAR,
+  SYSENTER_CS,
+  SYSENTER_EIP,
+  SYSENTER_ESP,
+  TSC_AUX,
   type Vcpu,
 } from './vcpu.ts';
 
@@ -24,8 +28,12 @@ export const MSR_EFER = 0xc0000080;
 export const MSR_FS_BASE = 0xc0000100;
 export const MSR_GS_BASE = 0xc0000101;
 export const MSR_KERNEL_GS_BASE = 0xc0000102;
+export const MSR_TSC_AUX = 0xc0000103;
 
 const FIELDS = new Map<number, number>([
+  [0x174, SYSENTER_CS],
+  [0x175, SYSENTER_ESP],
+  [0x176, SYSENTER_EIP],
   [MSR_EFER, EFER],
   [0xc0000081, STAR],
   [0xc0000082, LSTAR],
@@ -34,8 +42,16 @@ const FIELDS = new Map<number, number>([
   [MSR_FS_BASE, FS_BASE],
   [MSR_GS_BASE, GS_BASE],
   [MSR_KERNEL_GS_BASE, KERNEL_GS_BASE],
+  [MSR_TSC_AUX, TSC_AUX],
 ]);
-const NOT_ADDRESSES: readonly number[] = [STAR, FMASK];
+const NOT_ADDRESSES: readonly number[] = [STAR, FMASK, SYSENTER_CS];
+/** What RDTSC and RDMSR of the TSC give: the clock of the CPU. */
+export const readTsc = (vcpu: Vcpu): void => {
+  const { now } = vcpu.pcpu;
+  vcpu.setHalves(RAX << 3, now >>> 0, 0);
+  vcpu.setHalves(RDX << 3, Math.floor(now / 2 ** 32), 0);
+};
+
 /** EFER bits that may change while paging is on: SCE and NXE; LME and LMA stay set. */
 const EFER_OWN = 0x801;
 const EFER_FIXED = 0x500;
@@ -44,13 +60,13 @@ const EFER_FIXED = 0x500;
 export const readMsr = (vcpu: Vcpu): boolean => {
   const msr = vcpu.lo(RCX << 3);
   const field = FIELDS.get(msr);
-  if (field === undefined && msr !== MSR_TSC) return false;
-  const { now } = vcpu.pcpu;
-  const lo = field === undefined ? now >>> 0 : vcpu.lo(field);
-  const hi = field === undefined ? Math.floor(now / 2 ** 32) : vcpu.hi(field);
-  vcpu.setHalves(RAX << 3, lo, 0);
-  vcpu.setHalves(RDX << 3, hi, 0);
-  return true;
+  if (field !== undefined) {
+    vcpu.setHalves(RAX << 3, vcpu.lo(field), 0);
+    vcpu.setHalves(RDX << 3, vcpu.hi(field), 0);
+  } else if (msr === MSR_TSC) {
+    readTsc(vcpu);
+  }
+  return field !== undefined || msr === MSR_TSC;
 };
 
 /** @returns false for #GP: no such MSR, or a value that it cannot have */
@@ -61,6 +77,8 @@ export const writeMsr = (vcpu: Vcpu): boolean => {
   if (field === undefined) return false;
   if (field === EFER) {
     if (hi !== 0 || (lo & ~EFER_OWN) !== EFER_FIXED) return false;
+  } else if (field === TSC_AUX) {
+    if (hi !== 0) return false;
   } else if (!NOT_ADDRESSES.includes(field) && !isCanonical((hi | 0) * 2 ** 32 + lo)) {
     return false;
   }

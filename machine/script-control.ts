@@ -5,24 +5,15 @@
  */
 import { Account, CAUSE_WORK } from './account.ts';
 import type { Code } from './cpu.ts';
-import { deliver } from './exceptions.ts';
-import { EXIT_EXCEPTION, VECTOR_PF, vectorName } from './exit.ts';
+import { VECTOR_PF } from './exit.ts';
+import { leave, softwareInterrupt, takeException } from './leave.ts';
 import type { Machine } from './machine.ts';
 import { ACCESS_READ } from './page-walk.ts';
 import { Pcpu } from './pcpu.ts';
 import { PF_FETCH, PF_PRESENT, PF_USER } from './pte.ts';
 import type { ScriptText } from './script-text.ts';
 import type { Underneath } from './underneath.ts';
-import {
-  CR2,
-  EXCEPTION_BITMAP,
-  EXIT_A,
-  EXIT_B,
-  EXIT_C,
-  EXIT_D,
-  EXIT_REASON,
-  type Vcpu,
-} from './vcpu.ts';
+import { EXIT_REASON, type Vcpu } from './vcpu.ts';
 
 /** Deeper nesting than any kernel's, shallower than the host's stack. */
 const MAX_DEPTH = 200;
@@ -127,7 +118,7 @@ export class ScriptControl {
 
   /** Leave the guest for whoever is underneath, and go on where it says. */
   exit(reason: number, a = 0, b = 0, c = 0, d = 0): void {
-    this.#leave(reason, a, b, c, d);
+    leave(this.#underneath, this.vcpu, 0, reason, a, b, c, d);
     this.follow();
   }
 
@@ -139,20 +130,15 @@ export class ScriptControl {
     if (vcpu.stopped || vcpu.rip !== this.#rip) this.follow();
   }
 
-  /** Raise an exception at this instruction. `op`: the privileged instruction behind a #GP. */
-  raise(vector: number, error = 0, address = 0, op = 0): void {
-    this.#except(vector, error, address, op);
+  /** Raise an exception at this instruction: `detail` is a #PF's address or the operand of `op`, the instruction behind a #GP. */
+  raise(vector: number, error = 0, detail = 0, op = 0): void {
+    this.#except(vector, error, detail, op);
     this.follow();
   }
 
   /** INT n: delivered through the IDT, or to whoever is underneath. */
   interrupt(vector: number): void {
-    if (this.vcpu.lo(EXCEPTION_BITMAP) !== 0) {
-      // A deprivileged kernel's INT n finds a gate of DPL 0: #GP naming it (SDM vol. 3, 6.12.1.3).
-      this.raise(13, vector * 8 + 2);
-      return;
-    }
-    if (!deliver(this.machine.mmu, this.vcpu, vector, 0, true)) this.#underneath.exit(this.vcpu);
+    softwareInterrupt(this.machine, this.#underneath, this.vcpu, 0, vector);
     this.follow();
   }
 
@@ -219,34 +205,8 @@ export class ScriptControl {
     return (this.vcpu.cpl === 3 ? PF_USER : 0) | (present ? PF_PRESENT : 0);
   }
 
-  #leave(reason: number, a: number, b: number, c: number, d: number): void {
-    const { vcpu } = this;
-    vcpu.setHalves(EXIT_REASON, reason, 0);
-    vcpu.set(EXIT_A, a);
-    vcpu.set(EXIT_B, b);
-    vcpu.set(EXIT_C, c);
-    vcpu.set(EXIT_D, d);
-    this.#underneath.exit(vcpu);
-  }
-
-  /** Take an exception where RIP is: to whoever is underneath, or through the guest's IDT. */
-  #except(vector: number, error: number, address: number, op: number): void {
-    const { vcpu, machine } = this;
-    if ((vcpu.lo(EXCEPTION_BITMAP) >>> vector) & 1) {
-      this.#leave(EXIT_EXCEPTION, vector, error, address, op);
-      return;
-    }
-    const { pcpu } = vcpu;
-    if (vector === VECTOR_PF) vcpu.set(CR2, address);
-    pcpu.charge(machine.causes.id(`fault ${vectorName(vector)}`), machine.costs.fault);
-    const { trace } = machine;
-    if (trace.on) {
-      const name = vectorName(vector);
-      const who = `cpu${vcpu.index}`;
-      const { rip } = vcpu;
-      trace.emit({ time: pcpu.now, who, kind: 'fault', vector: name, error, address, rip });
-    }
-    if (!deliver(machine.mmu, vcpu, vector, error)) this.#underneath.exit(vcpu);
+  #except(vector: number, error: number, detail: number, op: number): void {
+    takeException(this.machine, this.#underneath, this.vcpu, 0, vector, error, detail, op);
   }
 
   #activate(code: Code, rip: number, from: number): void {

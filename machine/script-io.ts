@@ -3,8 +3,9 @@
  * elsewhere it raises #GP with its operands in the registers that OP_* names, so that a hypervisor may emulate it.
  */
 import { CAUSE_PORT_IO, CAUSE_PRIVILEGED } from './account.ts';
+import { CR_FIELDS, type CrNumber, writeControlRegister } from './control-registers.ts';
 import type { CpuidResult } from './cpu.ts';
-import { hostCpuid } from './cpuid.ts';
+import { hostCpuid, setCpuid } from './cpuid.ts';
 import {
   CONTROL_CPUID,
   CONTROL_CR3_LOAD,
@@ -43,20 +44,16 @@ import {
   OP_WRMSR,
   VECTOR_GP,
 } from './exit.ts';
+import { IO_IN, IO_REP, IO_STRING, ioAccess, outValue, setIn } from './io-access.ts';
 import { readMsr, writeMsr } from './msrs.ts';
 import type { ScriptControl } from './script-control.ts';
 import type { ScriptMemory } from './script-memory.ts';
 import {
   CONTROLS,
-  CR0,
-  CR2,
-  CR3,
-  CR4,
   GDTR_BASE,
   GDTR_LIMIT,
   IDTR_BASE,
   IDTR_LIMIT,
-  R8,
   RAX,
   RBX,
   RCX,
@@ -69,10 +66,6 @@ import {
   type Vcpu,
 } from './vcpu.ts';
 
-/** Bit 1 of an I/O exit's direction: a string instruction. */
-const IO_STRING = 2;
-
-const CR_FIELDS = { 0: CR0, 2: CR2, 3: CR3, 4: CR4 } as const;
 const CR_WRITES = {
   0: OP_MOV_TO_CR0,
   2: OP_MOV_TO_CR2,
@@ -85,8 +78,6 @@ const CR_READS = {
   3: OP_MOV_FROM_CR3,
   4: OP_MOV_FROM_CR4,
 } as const;
-
-export type CrNumber = 0 | 2 | 3 | 4;
 
 export class ScriptIo {
   readonly #control: ScriptControl;
@@ -107,11 +98,7 @@ export class ScriptIo {
     if (this.#exits(CONTROL_CPUID)) {
       this.#control.exit(EXIT_CPUID);
     } else {
-      const answer = hostCpuid(leaf, this.#control.machine.preset.mhz);
-      vcpu.setGpr(RAX, answer.eax);
-      vcpu.setGpr(RBX, answer.ebx);
-      vcpu.setGpr(RCX, answer.ecx);
-      vcpu.setGpr(RDX, answer.edx);
+      setCpuid(vcpu, hostCpuid(leaf, this.#control.machine.preset.mhz));
       this.#privileged();
     }
     return {
@@ -145,14 +132,7 @@ export class ScriptIo {
       this.#control.exit(EXIT_CR_ACCESS, 3, 0, value);
       return;
     }
-    vcpu.set(CR_FIELDS[n], value);
-    const { mmu, costs } = this.#control.machine;
-    if (n === 2) {
-      this.#privileged();
-    } else {
-      mmu.flush(vcpu);
-      this.#control.charge(CAUSE_PRIVILEGED, costs.tlbFlush);
-    }
+    writeControlRegister(this.#control.machine, vcpu, n, value);
   }
 
   invlpg(va: number): void {
@@ -244,24 +224,20 @@ export class ScriptIo {
   in(port: number, size: 1 | 2 | 4): number {
     const vcpu = this.#vcpu;
     this.#control.tick();
-    vcpu.setGpr(RDX, port);
-    vcpu.setGpr(RCX, size);
-    if (!this.#ioRefused(OP_IN)) {
-      if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, port, size, 1);
-      else vcpu.setGpr(RAX, this.#read(port, size));
+    const access = ioAccess(port, size, IO_IN);
+    if (!this.#ioRefused(OP_IN, access)) {
+      if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, access);
+      else setIn(vcpu, size, this.#read(port, size));
     }
-    const value = vcpu.lo(RAX << 3);
-    return size === 4 ? value : size === 2 ? value & 0xffff : value & 0xff;
+    return outValue(vcpu, size);
   }
 
   out(port: number, size: 1 | 2 | 4, value: number): void {
-    const vcpu = this.#vcpu;
     this.#control.tick();
-    vcpu.setGpr(RDX, port);
-    vcpu.setGpr(RCX, size);
-    vcpu.setGpr(RAX, value >>> 0);
-    if (this.#ioRefused(OP_OUT)) return;
-    if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, port, size, 0);
+    this.#vcpu.setGpr(RAX, value >>> 0);
+    const access = ioAccess(port, size, 0);
+    if (this.#ioRefused(OP_OUT, access)) return;
+    if (this.#exits(CONTROL_IO)) this.#control.exit(EXIT_IO_INSTRUCTION, access);
     else this.#write(port, size, value);
   }
 
@@ -280,13 +256,12 @@ export class ScriptIo {
   #string(op: number, port: number, pointer: number, va: number, count: number): boolean {
     const vcpu = this.#vcpu;
     this.#control.tick();
-    vcpu.setGpr(RDX, port);
     vcpu.setGpr(RCX, count);
-    vcpu.setGpr(R8, 2);
     vcpu.setGpr(pointer, va);
-    if (this.#ioRefused(op)) return true;
+    const access = ioAccess(port, 2, IO_STRING | IO_REP | (op === OP_INS ? IO_IN : 0));
+    if (this.#ioRefused(op, access)) return true;
     if (!this.#exits(CONTROL_IO)) return false;
-    this.#control.exit(EXIT_IO_INSTRUCTION, port, 2, IO_STRING | (op === OP_INS ? 1 : 0), count);
+    this.#control.exit(EXIT_IO_INSTRUCTION, access);
     return true;
   }
 
@@ -318,9 +293,9 @@ export class ScriptIo {
   }
 
   /** #GP(0) when CPL > IOPL; there is no I/O permission bitmap. */
-  #ioRefused(op: number): boolean {
+  #ioRefused(op: number, access: number): boolean {
     if (this.#vcpu.cpl <= ((this.#vcpu.lo(RFLAGS) >>> 12) & 3)) return false;
-    this.#control.raise(VECTOR_GP, 0, 0, op);
+    this.#control.raise(VECTOR_GP, 0, access, op);
     return true;
   }
 }

@@ -13,12 +13,9 @@ import {
 } from './exit.ts';
 import type { ScriptControl } from './script-control.ts';
 import type { ScriptMemory } from './script-memory.ts';
+import { hasSyscall, interruptReturn, systemCall, systemReturn } from './transfer.ts';
 import {
   CONTROLS,
-  CS,
-  EFER,
-  FMASK,
-  LSTAR,
   R8,
   R9,
   R10,
@@ -27,23 +24,14 @@ import {
   RCX,
   RDI,
   RDX,
-  RFLAGS,
-  RFLAGS_FIXED,
   RFLAGS_IF,
   RSI,
   RSP,
-  SS,
-  STAR,
   type Vcpu,
 } from './vcpu.ts';
 
 /** A register argument: what a signed number holds exactly, or a bigint. */
 export type Argument = number | bigint | undefined;
-
-const EFER_SCE = 1;
-/** What SYSRET and IRETQ take from the RFLAGS they are given; IF and IOPL are decided apart. */
-const SYSRET_FLAGS = 0x3c7fd7;
-const IRET_FLAGS = 0x3c4dd7;
 
 export class ScriptTransfer {
   readonly #control: ScriptControl;
@@ -98,19 +86,12 @@ export class ScriptTransfer {
   #systemCall(): void {
     const control = this.#control;
     const vcpu = this.#vcpu;
-    if ((vcpu.lo(EFER) & EFER_SCE) === 0) {
+    if (!hasSyscall(vcpu)) {
       control.raise(VECTOR_UD);
       return;
     }
     control.charge(CAUSE_SYSCALL, this.#syscall);
-    vcpu.setGpr(RCX, vcpu.rip);
-    vcpu.setGpr(R11, vcpu.lo(RFLAGS));
-    vcpu.setHalves(RFLAGS, vcpu.lo(RFLAGS) & ~vcpu.lo(FMASK), 0);
-    vcpu.set(CS, vcpu.hi(STAR) & 0xfffc);
-    vcpu.set(SS, (vcpu.hi(STAR) & 0xffff) + 8);
-    vcpu.cpl = 0;
-    vcpu.selectTlb(0);
-    vcpu.rip = vcpu.get(LSTAR);
+    systemCall(vcpu, vcpu.rip);
     control.follow();
   }
 
@@ -125,12 +106,7 @@ export class ScriptTransfer {
       return;
     }
     control.charge(CAUSE_SYSCALL, this.#syscall);
-    vcpu.setHalves(RFLAGS, (rflags & SYSRET_FLAGS) | RFLAGS_FIXED, 0);
-    vcpu.set(CS, ((vcpu.hi(STAR) >>> 16) + 16) | 3);
-    vcpu.set(SS, ((vcpu.hi(STAR) >>> 16) + 8) | 3);
-    vcpu.cpl = 3;
-    vcpu.selectTlb(1);
-    vcpu.rip = rip;
+    systemReturn(vcpu, rip, rflags);
     if (rflags & RFLAGS_IF) control.openWindow();
     control.follow();
   }
@@ -148,19 +124,7 @@ export class ScriptTransfer {
       control.raise(VECTOR_GP, cs & 0xfffc);
       return;
     }
-    // IF changes only at a level that may change it (SDM vol. 2, IRET).
-    const mayMask = vcpu.cpl <= ((vcpu.lo(RFLAGS) >>> 12) & 3);
-    const interrupts = mayMask ? rflags & RFLAGS_IF : vcpu.lo(RFLAGS) & RFLAGS_IF;
-    vcpu.setHalves(RFLAGS, (rflags & IRET_FLAGS) | RFLAGS_FIXED | interrupts, 0);
-    vcpu.setGpr(RSP, rsp);
-    vcpu.set(CS, cs);
-    vcpu.set(SS, ss);
-    if ((cs & 3) !== vcpu.cpl) {
-      vcpu.cpl = cs & 3;
-      vcpu.selectTlb(1);
-    }
-    vcpu.rip = rip;
-    if (interrupts) control.openWindow();
+    if (interruptReturn(vcpu, { rip, cs, rflags, rsp, ss })) control.openWindow();
     control.follow();
   }
 

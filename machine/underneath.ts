@@ -2,6 +2,7 @@
  * What lies under a processor: the bare board, or a hypervisor. The processor (script or engine) executes until one
  * of these is called, and afterwards goes on at whatever RIP the vCPU then has.
  */
+import type { Descriptor } from './descriptor.ts';
 import type { Vcpu } from './vcpu.ts';
 
 export interface Underneath {
@@ -13,6 +14,8 @@ export interface Underneath {
   boundary(vcpu: Vcpu): void;
   /** True if, at a safe point, another vCPU should run here: long work stops and the scheduler is asked. */
   preempted(vcpu: Vcpu): boolean;
+  /** What `selector` names in the tables that the vCPU has loaded, if anything. */
+  descriptor(vcpu: Vcpu, selector: number): Descriptor | undefined;
   /** The guest's own code failed in a way that no handler of its may see (it threw, or left its stack in disorder). */
   fail(vcpu: Vcpu, why: string): void;
 }
@@ -32,4 +35,6 @@ export interface Processor {
   readonly vcpu: Vcpu;
   /** Run until it waits, is preempted, or is stopped. */
   run(): Promise<void>;
+  /** The instruction at RIP as text, if code lies there. */
+  instruction?(): string;
 }

@@ -36,12 +36,12 @@ export const CR2 = 200;
 export const CR3 = 208;
 export const CR4 = 216;
 export const EFER = 224;
-const MODE = 232; // u32: CPL in bits 0-1
+export const MODE = 232; // u32: CPL in bits 0-1
 export const BUDGET = 240;
 export const ICOUNT = 248;
 export const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
 const TLB_SELECTED = 260; // u32: 0 kernel set, 1 user set
-/** Exit record: reason u32 at 264, then four 64-bit details (see exit.ts). */
+/** Exit record: reason u32 at 264 and the instruction's length u32 (0 of TypeScript code), then four details (see exit.ts). */
 export const EXIT_REASON = 264;
 export const EXIT_A = 272;
 export const EXIT_B = 280;
@@ -66,7 +66,7 @@ export const DR0 = 424; // DR0..DR7, 8 bytes each, to 488
 export const EPTP = 488; // MFN of the EPT root; 0 = no second dimension
 /** Bit v set: exception v leaves the guest instead of going through its IDT (the VMCS field). */
 export const EXCEPTION_BITMAP = 496;
-/** VM-execution controls that ScriptCpu honours, CONTROL_* of exit.ts. */
+/** VM-execution controls, CONTROL_* of exit.ts. */
 export const CONTROLS = 504;
 /** XMM0 to XMM15, 16 bytes each. */
 export const XMM = 512;
@@ -79,6 +79,14 @@ export const MXCSR = FXSAVE + 24;
 /** After reset: all exceptions masked, round to nearest; FCW with 64 bits of precision. */
 const RESET_MXCSR = 0x1f80;
 const RESET_FCW = 0x37f;
+// 1280..: the interpreter's.
+export const TSC_AUX = 3968;
+export const SYSENTER_CS = 3976;
+export const SYSENTER_ESP = 3984;
+export const SYSENTER_EIP = 3992;
+/** Selectors of TR and LDTR. */
+export const TR = 4000;
+export const LDTR = 4008;
 
 export const RFLAGS_IF = 0x200;
 export const RFLAGS_FIXED = 0x2;
@@ -178,6 +186,11 @@ export class Vcpu {
 
   set rip(va: number) {
     this.set(RIP, va);
+  }
+
+  /** What left the guest has been done for it: RIP goes past the instruction. */
+  retire(): void {
+    this.rip += this.hi(EXIT_REASON);
   }
 
   /** Make set 0 (kernel) or 1 (user) the one that accesses go through; flushes nothing. */

@@ -56,9 +56,8 @@ const EXITING: ReadonlyArray<readonly [number, number]> = [
 const ALWAYS_EXITING = exit.CONTROL_CPUID | exit.CONTROL_VMCALL;
 
 const CR_ACCESS_READ = 1 << 4;
-const IO_IN = 1 << 3;
-const IO_STRING = 1 << 4;
-const IO_REP = 1 << 5;
+/** Those of an I/O access that the qualification has. */
+const IO_QUALIFICATION = 0xffff003f;
 
 /** Fill the guest-state area from the vCPU block: what a VM exit saves, and how a VMM prepares the first entry. */
 export const saveGuestState = (vcpu: Vcpu, vmcs: Vmcs): void => {
@@ -148,7 +147,8 @@ const inject = (machine: Machine, vcpu: Vcpu, vmcs: Vmcs): boolean => {
   // The gate's DPL is checked for what software raised, as for INT n.
   const software =
     type === field.INTR_TYPE_SOFTWARE_INTERRUPT || type === field.INTR_TYPE_SOFTWARE_EXCEPTION;
-  if (deliver(machine.mmu, vcpu, info & 0xff, error, software)) return true;
+  // The VM-entry instruction length is that of what is injected: RIP is past it already.
+  if (deliver(machine.mmu, vcpu, info & 0xff, error, software ? 0 : undefined)) return true;
   vmExit(machine, vcpu, vmcs);
   return false;
 };
@@ -165,15 +165,12 @@ const saveExitInformation = (vcpu: Vcpu, vmcs: Vmcs): void => {
     case exit.EXIT_INVLPG:
       vmcs.write(field.EXIT_QUALIFICATION, a);
       break;
-    case exit.EXIT_CR_ACCESS: // the general register is RAX, number 0
+    case exit.EXIT_CR_ACCESS:
       vmcs.write(field.EXIT_QUALIFICATION, a | (b === 1 ? CR_ACCESS_READ : 0));
       break;
-    case exit.EXIT_IO_INSTRUCTION: {
-      const direction = (c & 1) !== 0 ? IO_IN : 0;
-      const string = (c & 2) !== 0 ? IO_STRING | IO_REP : 0;
-      vmcs.write(field.EXIT_QUALIFICATION, a * 65536 + ((b - 1) | direction | string));
+    case exit.EXIT_IO_INSTRUCTION:
+      vmcs.write(field.EXIT_QUALIFICATION, (a & IO_QUALIFICATION) >>> 0);
       break;
-    }
     case exit.EXIT_EPT_VIOLATION:
       vmcs.write(field.EXIT_QUALIFICATION, b);
       vmcs.write(field.GUEST_PHYSICAL_ADDRESS, a);

@@ -6,6 +6,7 @@ export * from './blkif.ts';
 export * from './byte-ring.ts';
 export * from './callback.ts';
 export * from './console-ring.ts';
+export * from './elfnote.ts';
 export * from './errno.ts';
 export * from './event-channel.ts';
 export * from './grant-table.ts';

@@ -64,12 +64,18 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     const allowed = privilege === 'iopl' ? (this.state.rflags & IOPL) >> 12 : 0;
     if (privilege !== undefined && this.state.cpl > allowed) throw new Fault(VECTOR_GP);
     if (exit !== undefined) return { kind: 'exit', reason: exit, operation: op };
-    this.#op = op;
-    this.#next = BigInt.asUintN(64, this.state.rip + BigInt(op.length));
+    this.attend(op);
     this.#to = this.#next;
     row.semantics!(this, op.width, ...op.operands);
     this.state.rip = this.#to;
     return DONE;
+  }
+
+  /** Make `op` the instruction at RIP, whose operands are then read and written; of one that leaves, by whoever does it. */
+  attend(op: Operation): void {
+    this.#op = op;
+    this.#next = BigInt.asUintN(64, this.state.rip + BigInt(op.length));
+    this.#effects = false;
   }
 
   get(register: number): bigint {
@@ -79,15 +85,6 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   set(register: number, value: bigint): void {
     this.#effects = true;
     this.state.gpr[register] = value;
-  }
-
-  vector(register: number): bigint {
-    return this.state.vectors[register]!;
-  }
-
-  setVector(register: number, value: bigint): void {
-    this.#effects = true;
-    this.state.vectors[register] = value;
   }
 
   getIndex(register: number): bigint {
@@ -175,6 +172,11 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
 
   address(o: Operand): bigint {
     return o.kind === 'memory' ? this.#offset(o, 0n) : 0n;
+  }
+
+  /** The linear address of an operand in memory, canonical or not. */
+  linear(o: Operand): bigint {
+    return o.kind === 'memory' ? this.#segmented(o, 0n) : 0n;
   }
 
   load(w: Width, address: bigint): bigint {

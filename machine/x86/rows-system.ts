@@ -20,7 +20,7 @@ export const system = [
   row('retf', 'CB  CA Iw', { exit: 'far' }),
   row('jmpf', 'FF/5 M', { exit: 'far' }),
   row('callf', 'FF/3 M', { exit: 'far' }),
-  row('mov', '8C/r Ew,Sw  8E/r Sw,Ew', { exit: 'segment' }),
+  row('mov', '8C/r Ev,Sw  8E/r Sw,Ew', { exit: 'segment' }),
   row('push', '0FA0  0FA8', { size: 'd64', exit: 'segment' }),
   row('pop', '0FA1  0FA9', { size: 'd64', exit: 'segment' }),
   row('lss', '0FB2/r Gv,M', { exit: 'segment' }),

@@ -27,6 +27,7 @@ const PRELUDE = `
 #undef __XEN__
 #include <xen/xen.h>
 #include <xen/callback.h>
+#include <xen/elfnote.h>
 #include <xen/event_channel.h>
 #include <xen/features.h>
 #include <xen/grant_table.h>

@@ -11,7 +11,7 @@ const sectors = (...fills: number[]): Uint8Array =>
   Uint8Array.from(fills.flatMap((fill) => Array<number>(SECTOR_BYTES).fill(fill)));
 
 const jobWith = (file: string, keepWrites: boolean, readOnly = false): Job => ({
-  ...{ kernel: 'k.ts', runs: [], memoryBytes: 0, vcpus: 1, limit: 1, keepWrites },
+  ...{ kernel: 'k.ts', compiled: false, runs: [], memoryBytes: 0, vcpus: 1, limit: 1, keepWrites },
   disks: [{ name: 'xvdb', file, readOnly }],
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Account } from '../../machine/account.ts';
 import * as exit from '../../machine/exit.ts';
+import { IO_GS, IO_IN, IO_REP, IO_STRING, ioAccess } from '../../machine/io-access.ts';
 import { Machine } from '../../machine/machine.ts';
 import { presetNamed } from '../../machine/presets.ts';
 import { PTE_P, PTE_RW } from '../../machine/pte.ts';
@@ -283,8 +284,13 @@ describe('VM exit', () => {
   });
 
   it.each([
-    ['OUT of 2 bytes', exit.EXIT_IO_INSTRUCTION, [0xb004, 2, 0], 0xb0040001],
-    ['REP INS of 2 bytes', exit.EXIT_IO_INSTRUCTION, [0x1f0, 2, 3], 0x01f00039],
+    ['OUT of 2 bytes', exit.EXIT_IO_INSTRUCTION, [ioAccess(0xb004, 2, 0), 0, 0], 0xb0040001],
+    [
+      'REP INS of 2 bytes',
+      exit.EXIT_IO_INSTRUCTION,
+      [ioAccess(0x1f0, 2, IO_IN | IO_STRING | IO_REP | IO_GS), 0, 0],
+      0x01f00039,
+    ],
     ['MOV to CR3', exit.EXIT_CR_ACCESS, [3, 0, 0x1000], 3],
     ['MOV from CR0', exit.EXIT_CR_ACCESS, [0, 1, 0], 0x10],
     ['INVLPG', exit.EXIT_INVLPG, [-0x2000, 0, 0], -0x2000],

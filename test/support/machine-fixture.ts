@@ -2,6 +2,7 @@
 
 import { FIGURES, type Figure, type FigureName, type Preset } from '../../machine/costs.ts';
 import type { BootRecord, Cpu, Guest } from '../../machine/cpu.ts';
+import { type Descriptor, readDescriptor } from '../../machine/descriptor.ts';
 import { Machine } from '../../machine/machine.ts';
 import { pteHi, pteLo, tableIndex } from '../../machine/pte.ts';
 import { ScriptCpu } from '../../machine/script-cpu.ts';
@@ -79,6 +80,10 @@ export class Recorder implements Underneath, Dispatcher {
 
   preempted(): boolean {
     return this.finished;
+  }
+
+  descriptor(vcpu: Vcpu, selector: number): Descriptor | undefined {
+    return readDescriptor(this.machine.mmu, vcpu, selector);
   }
 
   fail(vcpu: Vcpu, why: string): void {

@@ -1,0 +1,150 @@
+/**
+ * A processor of machine code: the engine runs it; what faults or leaves the engine is done here, by the IDT of the guest, or
+ * by whoever is underneath. The same exits are made as by TypeScript code.
+ */
+import { EXIT_EPT_VIOLATION, VECTOR_DB, VECTOR_GP } from '../exit.ts';
+import { leave, takeException } from '../leave.ts';
+import type { Machine } from '../machine.ts';
+import { FAULT_EPT } from '../page-walk.ts';
+import { turn } from '../turn.ts';
+import type { Processor, Underneath } from '../underneath.ts';
+import { DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
+import { type Act, CodeControl, Unsupported } from './code-control.ts';
+import { systemActs } from './code-system.ts';
+import { transferActs } from './code-transfers.ts';
+import { decode, type Operation } from './decoder.ts';
+import { disassemble } from './disassembler.ts';
+import type { Engine } from './engine.ts';
+import { TF } from './flags.ts';
+import { MAX_LENGTH } from './operands.ts';
+import { privilegedOp } from './privileged-op.ts';
+import { Fault, type Outcome } from './state.ts';
+import { signedNumber } from './vcpu-memory.ts';
+
+const ACTS: ReadonlyMap<string, Act> = new Map([...systemActs, ...transferActs]);
+const DR6 = DR0 + 6 * 8;
+/** DR6.BS: a single step. */
+const DR6_STEP = 0x4000;
+
+export class CodeCpu implements Processor {
+  readonly vcpu: Vcpu;
+  readonly #machine: Machine;
+  readonly #underneath: Underneath;
+  readonly #engine: Engine;
+  readonly #control: CodeControl;
+
+  constructor(machine: Machine, vcpu: Vcpu, underneath: Underneath, engine: Engine) {
+    this.vcpu = vcpu;
+    this.#machine = machine;
+    this.#underneath = underneath;
+    this.#engine = engine;
+    this.#control = new CodeControl(machine, vcpu, underneath);
+  }
+
+  async run(): Promise<void> {
+    this.#slice();
+    await turn();
+  }
+
+  instruction(): string {
+    const bytes = this.#bytes();
+    const op = decode(bytes);
+    if (typeof op !== 'string') return disassemble(op, this.vcpu.getBig(RIP));
+    if (bytes.length === 0) return 'no code';
+    const shown = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0'));
+    return `no known instruction, bytes ${shown.join(' ')}`;
+  }
+
+  #slice(): void {
+    const { vcpu } = this;
+    const underneath = this.#underneath;
+    const control = this.#control;
+    underneath.enter(vcpu);
+    while (!vcpu.stopped && !underneath.preempted(vcpu)) {
+      const before = vcpu.rip;
+      const stepping = (vcpu.lo(RFLAGS) & TF) !== 0;
+      const single = stepping || control.shadow;
+      control.shadow = false;
+      this.#finish(single ? this.#engine.step(vcpu) : this.#engine.run(vcpu));
+      if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
+      if (control.window && !control.shadow && !vcpu.stopped) {
+        control.window = false;
+        underneath.enter(vcpu);
+      }
+    }
+  }
+
+  #finish(outcome: Outcome): void {
+    if (outcome.kind === 'done') {
+      this.#lookUp();
+      return;
+    }
+    try {
+      if (outcome.kind === 'fault') throw outcome.fault;
+      this.#control.operands.attend(outcome.operation);
+      ACTS.get(outcome.reason)!(this.#control, outcome.operation);
+    } catch (thrown) {
+      if (thrown instanceof Fault) this.#fault(thrown);
+      else if (thrown instanceof Unsupported) this.#fail(thrown.message);
+      else throw thrown;
+    }
+  }
+
+  /** Between two instructions: is the horizon reached? */
+  #lookUp(): void {
+    const { vcpu } = this;
+    const { clock } = vcpu.pcpu;
+    if (clock[0]! < clock[1]!) return;
+    if (clock[0]! >= this.#machine.limit) vcpu.stopped = true;
+    else this.#underneath.boundary(vcpu);
+  }
+
+  #fault(fault: Fault): void {
+    const { vcpu } = this;
+    const { vector, error } = fault;
+    const address = signedNumber(fault.address);
+    if (vector === FAULT_EPT) {
+      this.#eptViolation(error, address);
+      return;
+    }
+    const op = vector === VECTOR_GP && error === 0 && vcpu.cpl !== 0 ? this.#refused() : undefined;
+    const { op: number, operand } = op ? privilegedOp(op, vcpu) : { op: 0, operand: 0 };
+    const length = number === 0 ? 0 : op!.length;
+    const detail = number === 0 ? address : operand;
+    this.#take(length, vector, error, detail, number);
+  }
+
+  #take(length: number, vector: number, error: number, detail: number, op: number): void {
+    takeException(this.#machine, this.#underneath, this.vcpu, length, vector, error, detail, op);
+  }
+
+  /** The instruction at RIP, if there is one. */
+  #refused(): Operation | undefined {
+    const op = decode(this.#bytes());
+    return typeof op === 'string' ? undefined : op;
+  }
+
+  /** Whoever has no memory there cannot hand a value to the engine. */
+  #eptViolation(qualification: number, va: number): void {
+    const { vcpu } = this;
+    const gpa = this.#machine.mmu.faultGpa;
+    leave(this.#underneath, vcpu, 0, EXIT_EPT_VIOLATION, gpa, qualification, va);
+    if (!vcpu.stopped && vcpu.lo(EXIT_D) === 1)
+      this.#fail(`it accessed guest-physical 0x${gpa.toString(16)}, where no memory is`);
+  }
+
+  #singleStep(): void {
+    const { vcpu } = this;
+    vcpu.setHalves(DR6, vcpu.lo(DR6) | DR6_STEP, 0);
+    this.#take(0, VECTOR_DB, 0, 0, 0);
+  }
+
+  #fail(why: string): void {
+    this.#underneath.fail(this.vcpu, why);
+    this.vcpu.stopped = true;
+  }
+
+  #bytes(): Uint8Array {
+    return this.#control.operands.memory.fetch(this.vcpu.getBig(RIP), MAX_LENGTH);
+  }
+}
