@@ -4,6 +4,7 @@
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
+import { NO_BREAKPOINTS } from './debugger.ts';
 import { decode } from './decoder.ts';
 import { MAX_LENGTH } from './operands.ts';
 import {
@@ -34,6 +35,8 @@ export class CodePages {
   readonly #free: number[] = [];
   readonly #used: number[] = [];
   readonly #writes: Uint16Array;
+  /** How far into a page an instruction at a breakpoint is. */
+  #slow: ReadonlySet<number> = NO_BREAKPOINTS;
 
   constructor(memory: Memory, mmu: Mmu, handlers: ReadonlyMap<string, number>) {
     this.#memory = memory;
@@ -55,12 +58,27 @@ export class CodePages {
     if (this.#free.length === 0) this.#dropAll();
     const at = this.#free.pop()!;
     for (let i = PAGE_BYTES; i < PAGE_RECORDS; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_PAGE_END, true);
+      this.#put(at + i * RECORD_SIZE, HANDLER_PAGE_END);
     this.#records[mfn] = at;
     this.#used.push(mfn);
     this.#memory.code[mfn] = 1;
     this.#mmu.markWrites(mfn);
     return at;
+  }
+
+  /**
+   * The evaluator is to do the instructions at `addresses`, so that the engine looks up before each of them. Frames know no
+   * addresses: whatever is as far into its page is left to the evaluator.
+   */
+  keepSlow(addresses: ReadonlySet<number>): void {
+    if (addresses.size === 0 && this.#slow.size === 0) return;
+    const offsets = new Set([...addresses].map((va) => va & (PAGE_BYTES - 1)));
+    for (const offset of [...offsets, ...this.#slow]) {
+      if (offsets.has(offset) === this.#slow.has(offset)) continue;
+      for (const mfn of this.#used)
+        this.#put(this.#records[mfn]! + offset * RECORD_SIZE, HANDLER_MISS);
+    }
+    this.#slow = offsets;
   }
 
   /** Decode from byte `offset` of frame `mfn` on. */
@@ -78,8 +96,8 @@ export class CodePages {
       );
       const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
       const handler = signature && this.#handlers.get(signature.key);
-      if (typeof operation === 'string' || signature === undefined || handler === undefined) {
-        view.setUint16(record + HANDLER, HANDLER_SLOW, true);
+      if (typeof operation === 'string' || !signature || !handler || this.#slow.has(at)) {
+        this.#put(record, HANDLER_SLOW);
         return;
       }
       writeRecord(view, record, handler, at, signature);
@@ -99,7 +117,7 @@ export class CodePages {
     // An instruction is as many bytes long as it likes, up to MAX_LENGTH.
     const end = Math.min(offset + bytes, PAGE_BYTES);
     for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
-      this.#memory.view.setUint16(records + at * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+      this.#put(records + at * RECORD_SIZE, HANDLER_MISS);
   }
 
   /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */
@@ -117,11 +135,14 @@ export class CodePages {
     this.#mmu.forgetFetch();
   }
 
+  #put(record: number, handler: number): void {
+    this.#memory.view.setUint16(record + HANDLER, handler, true);
+  }
+
   #release(mfn: number): void {
     const at = this.#records[mfn]!;
     // Only the handlers: the instruction that wrote the page may still need the rest of its record.
-    for (let i = 0; i < PAGE_BYTES; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+    for (let i = 0; i < PAGE_BYTES; i++) this.#put(at + i * RECORD_SIZE, HANDLER_MISS);
     this.#records[mfn] = 0;
     this.#memory.code[mfn] = 0;
     this.#free.push(at);

@@ -10,6 +10,7 @@ import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
 import { isCanonical } from '../pte.ts';
 import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
+import { NO_BREAKPOINTS } from './debugger.ts';
 import { Evaluator } from './evaluator.ts';
 import { TF } from './flags.ts';
 import {
@@ -64,18 +65,26 @@ export class Engine {
   /**
    * Run to the horizon of the vCPU's CPU, or until RFLAGS.TF is set: `done`. Or to an instruction that faults (RIP is at it,
    * nothing has changed), or one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
+   * `done` it is, too, after `most` instructions, or before one of `breakpoints`.
    */
-  run(vcpu: Vcpu): Outcome {
+  run(
+    vcpu: Vcpu,
+    most = Number.POSITIVE_INFINITY,
+    breakpoints: ReadonlySet<number> = NO_BREAKPOINTS,
+  ): Outcome {
     this.#vcpu = vcpu;
     this.#prepare(vcpu);
+    const last = vcpu.get(ICOUNT) + most;
+    this.#pages.keepSlow(breakpoints);
     for (;;) {
-      const budget = this.#budget();
+      const budget = Math.min(this.#budget(), last - vcpu.get(ICOUNT));
       if (budget <= 0) return DONE;
       this.#given = budget;
       const reason = this.#run(vcpu.block, budget);
       this.#charge(this.#given - (vcpu.lo(LEFT) | 0));
       if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
       if (reason === REASON_FAILED || reason === REASON_SLOW) {
+        if (breakpoints.has(vcpu.rip)) return DONE;
         const outcome = this.step(vcpu);
         if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
       } else if (this.#budget() > 0 && (reason === REASON_FETCH || reason === REASON_MISS)) {
@@ -93,6 +102,11 @@ export class Engine {
       this.#charge(1);
     }
     return outcome;
+  }
+
+  /** Tell `heard` of what `step` reads and writes. */
+  watch(vcpu: Vcpu, heard: (va: number, bytes: number, write: boolean) => void): void {
+    this.#context(vcpu).memory.onAccess = heard;
   }
 
   #prepare(vcpu: Vcpu): void {
