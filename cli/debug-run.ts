@@ -19,10 +19,10 @@ export const prepareDebugger = async (
   const addresses = new Set(breaks.map((text) => addressOf(text, symbols)));
   if (gdb === undefined) return (guest) => new Tracer(guest, addresses, log, note);
   const { server, port } = await listen(gdb);
+  const ready = `hospes: the guest waits for gdb: target remote 127.0.0.1:${port}\n`;
   return (guest) => {
-    const session = new GdbSession(guest);
+    const session = new GdbSession(guest, () => note(ready));
     serve(server, session);
-    note(`hospes: the guest waits for gdb: target remote 127.0.0.1:${port}\n`);
     return session;
   };
 };

@@ -43,6 +43,7 @@ type Why = Omit<Stop, 'goOn'>;
 
 export class GdbSession implements DebugSession {
   readonly #guest: DebuggedGuest;
+  readonly #ready: () => void;
   readonly #watchpoints = new Watchpoints();
   readonly #commands: GdbCommands;
   /** vCPUs to stop after one instruction; where each was when that was asked for. */
@@ -59,8 +60,10 @@ export class GdbSession implements DebugSession {
   #queue: string[] = [];
   #calls = 0;
 
-  constructor(guest: DebuggedGuest) {
+  /** `ready` is called when the guest stands before its first instruction, where it waits. */
+  constructor(guest: DebuggedGuest, ready: () => void) {
     this.#guest = guest;
+    this.#ready = ready;
     this.#commands = new GdbCommands(guest, this.#watchpoints);
   }
 
@@ -196,7 +199,9 @@ export class GdbSession implements DebugSession {
       this.#commands.stoppedIn(why.vcpu);
       this.#steps.clear();
       this.#hit = undefined;
-      this.#waiting = this.#interrupted = false;
+      this.#interrupted = false;
+      if (this.#waiting) this.#ready();
+      this.#waiting = false;
       if (this.#owed) this.#client?.send(this.#stopReply());
       this.#owed = false;
       const client = this.#client;
