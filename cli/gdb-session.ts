@@ -11,9 +11,11 @@ import type { DebuggedGuest, DebuggedVcpu, DebugSession } from './debugged-guest
 import { GdbCommands, threadId } from './gdb-commands.ts';
 import { Watchpoints } from './watchpoints.ts';
 
-/** So many instructions at most are executed at once; after so many calls the host's event loop gets to run, and gdb to interrupt. */
+/** So many instructions at most are executed at once. */
 const AT_ONCE = 1 << 16;
-const CALLS = 16;
+/** After as many, the host's event loop gets to run, and gdb to interrupt; a step is as slow as so many. */
+const BREATH = 1 << 20;
+const STEP = 1 << 8;
 /** Commands that gdb may send without waiting for an answer. */
 const MAX_QUEUE = 64;
 /** Numbers of signals as gdb knows them. @source gdb, include/gdb/signals.def */
@@ -58,7 +60,7 @@ export class GdbSession implements DebugSession {
   #hit: Why | undefined;
   /** Commands that came while the guest ran. */
   #queue: string[] = [];
-  #calls = 0;
+  #sinceBreath = 0;
 
   /** `ready` is called when the guest stands before its first instruction, where it waits. */
   constructor(guest: DebuggedGuest, ready: () => void) {
@@ -74,8 +76,11 @@ export class GdbSession implements DebugSession {
   before(vcpu: Vcpu): number | Promise<number> {
     const why = this.#whyStop(vcpu);
     if (why) return this.#wait(why).then(() => this.#most(vcpu));
-    this.#calls = (this.#calls + 1) % CALLS;
-    return this.#calls === 0 ? setImmediate(this.#most(vcpu)) : this.#most(vcpu);
+    const most = this.#most(vcpu);
+    this.#sinceBreath += most === 1 ? STEP : most;
+    if (this.#sinceBreath < BREATH) return most;
+    this.#sinceBreath = 0;
+    return setImmediate(most);
   }
 
   accessed(vcpu: Vcpu, va: number, bytes: number, write: boolean): void {
