@@ -4,7 +4,8 @@
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
-import { decode } from './decoder.ts';
+import { NO_BREAKPOINTS } from './debugger.ts';
+import { decode, type Operation } from './decoder.ts';
 import type { Handlers } from './handlers.ts';
 import { MAX_LENGTH } from './operands.ts';
 import {
@@ -15,9 +16,10 @@ import {
   PAGE_RECORD_BYTES,
   PAGE_RECORDS,
   RECORD_SIZE,
-  signatureOf,
   writeRecord,
 } from './record.ts';
+import type { Form } from './row.ts';
+import { shortKey, signatureOf } from './signature.ts';
 
 const PAGE_BYTES = 4096;
 /** So many instructions are decoded at once, unless one ends the block before. */
@@ -29,12 +31,16 @@ export class CodePages {
   readonly #memory: Memory;
   readonly #mmu: Mmu;
   readonly #handlers: Handlers;
+  /** Handlers by form and `shortKey`. */
+  readonly #numbers = new Map<Form, Map<number, number>>();
   /** Of each frame, where its records begin; 0: it has none. */
   readonly #records: Uint32Array;
   /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
   readonly #free: number[] = [];
   readonly #used: number[] = [];
   readonly #writes: Uint16Array;
+  /** How far into a page an instruction at a breakpoint is. */
+  #slow: ReadonlySet<number> = NO_BREAKPOINTS;
 
   constructor(memory: Memory, mmu: Mmu, handlers: Handlers) {
     this.#memory = memory;
@@ -56,12 +62,27 @@ export class CodePages {
     if (this.#free.length === 0) this.#dropAll();
     const at = this.#free.pop()!;
     for (let i = PAGE_BYTES; i < PAGE_RECORDS; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_PAGE_END, true);
+      this.#put(at + i * RECORD_SIZE, HANDLER_PAGE_END);
     this.#records[mfn] = at;
     this.#used.push(mfn);
     this.#memory.code[mfn] = 1;
     this.#mmu.markWrites(mfn);
     return at;
+  }
+
+  /**
+   * The evaluator is to do the instructions at `addresses`, so that the engine looks up before each of them. Frames know no
+   * addresses: whatever is as far into its page is left to the evaluator.
+   */
+  keepSlow(addresses: ReadonlySet<number>): void {
+    if (addresses.size === 0 && this.#slow.size === 0) return;
+    const offsets = new Set([...addresses].map((va) => va & (PAGE_BYTES - 1)));
+    for (const offset of [...offsets, ...this.#slow]) {
+      if (offsets.has(offset) === this.#slow.has(offset)) continue;
+      for (const mfn of this.#used)
+        this.#put(this.#records[mfn]! + offset * RECORD_SIZE, HANDLER_MISS);
+    }
+    this.#slow = offsets;
   }
 
   /** Decode from byte `offset` of frame `mfn` on. */
@@ -77,13 +98,15 @@ export class CodePages {
       const operation = decode(
         u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
       );
-      const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
-      const handler = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
-      if (typeof operation === 'string' || signature === undefined || handler === HANDLER_SLOW) {
-        view.setUint16(record + HANDLER, HANDLER_SLOW, true);
+      const handler =
+        typeof operation === 'string' || this.#slow.has(at)
+          ? HANDLER_SLOW
+          : this.#handler(operation, at);
+      if (typeof operation === 'string' || handler === HANDLER_SLOW) {
+        this.#put(record, HANDLER_SLOW);
         return;
       }
-      writeRecord(view, record, handler, at, signature);
+      writeRecord(view, record, handler, at, operation);
       at += operation.length;
     }
   }
@@ -100,7 +123,23 @@ export class CodePages {
     // An instruction is as many bytes long as it likes, up to MAX_LENGTH.
     const end = Math.min(offset + bytes, PAGE_BYTES);
     for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
-      this.#memory.view.setUint16(records + at * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+      this.#put(records + at * RECORD_SIZE, HANDLER_MISS);
+  }
+
+  #handler(operation: Operation, at: number): number {
+    const { form } = operation;
+    let numbers = this.#numbers.get(form);
+    if (numbers === undefined) {
+      numbers = new Map();
+      this.#numbers.set(form, numbers);
+    }
+    const key = shortKey(operation, at);
+    const known = key < 0 ? HANDLER_SLOW : numbers.get(key);
+    if (known !== undefined) return known;
+    const signature = signatureOf(operation, at);
+    const number = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
+    numbers.set(key, number);
+    return number;
   }
 
   /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */
@@ -118,11 +157,14 @@ export class CodePages {
     this.#mmu.forgetFetch();
   }
 
+  #put(record: number, handler: number): void {
+    this.#memory.view.setUint16(record + HANDLER, handler, true);
+  }
+
   #release(mfn: number): void {
     const at = this.#records[mfn]!;
     // Only the handlers: the instruction that wrote the page may still need the rest of its record.
-    for (let i = 0; i < PAGE_BYTES; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+    for (let i = 0; i < PAGE_BYTES; i++) this.#put(at + i * RECORD_SIZE, HANDLER_MISS);
     this.#records[mfn] = 0;
     this.#memory.code[mfn] = 0;
     this.#free.push(at);
