@@ -62,7 +62,7 @@ export const representatives = (): ReadonlyMap<string, Signature> => {
   const all = new Map<string, Signature>();
   const bytes = new Uint8Array(15);
   for (const form of rows.flatMap((row) => row.forms)) {
-    if (form.row.semantics === undefined) continue;
+    if (form.row.semantics === undefined || form.only === 'i64') continue;
     for (const encoding of encodingsOf(form)) {
       bytes.fill(0);
       bytes.set(encoding.slice(0, 15));

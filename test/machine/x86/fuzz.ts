@@ -1,5 +1,6 @@
-/** `npm run fuzz:isa -- --seconds N [--seed S]`: fresh random cases against the processor, until the time is over. */
+/** `npm run fuzz:isa -- --seconds N [--seed S] [--mode 64|32|16]`: fresh random cases against the processor, until the time is over. */
 import { parseArgs } from 'node:util';
+import type { CodeMode } from '../../../machine/vcpu.ts';
 import { compareCases, newTally } from './compare.ts';
 import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
 
@@ -7,17 +8,18 @@ const BATCH = 20_000;
 const SHOWN = 10;
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' } },
+  options: { seconds: { type: 'string' }, seed: { type: 'string' }, mode: { type: 'string' } },
 });
 if (!hasOracle) throw new Error(`fuzz:isa needs ${ORACLE}`);
 const end = Date.now() + Number(values.seconds ?? 60) * 1000;
+const mode = Number(values.mode ?? 64) as CodeMode;
 let seed = Number(values.seed ?? Date.now() % 1e9);
 console.log(`first seed ${seed}`);
 const oracle = nativeOracle();
 const tally = newTally();
 try {
   while (Date.now() < end && tally.differences.length < 1000)
-    compareCases(oracle, seed++, BATCH, tally);
+    compareCases(oracle, seed++, BATCH, tally, mode);
 } finally {
   oracle.dispose();
 }
