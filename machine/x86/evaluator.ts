@@ -13,12 +13,7 @@ import { condition, divided, statusFlags, truncate } from './eval-arithmetic.ts'
 import { BigMemory } from './eval-memory.ts';
 import { fetchOperation } from './fetch.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
-import {
-  type MemoryOperand,
-  type Operand,
-  type RegisterOperand,
-  type VectorOperand,
-} from './operands.ts';
+import type { MemoryOperand, Operand, RegisterOperand, VectorOperand } from './operands.ts';
 import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from './state.ts';
 
 const DONE: Outcome = { kind: 'done' };
@@ -69,15 +64,6 @@ export class Evaluator extends BigMemory implements Builder<bigint, Operand> {
     this.op = op;
     this.after = truncate(op.mode === 64 ? 8 : 4, this.state.rip + BigInt(op.length));
     this.effects = false;
-  }
-
-  vector(register: number): bigint {
-    return this.state.vectors[register]!;
-  }
-
-  setVector(register: number, value: bigint): void {
-    this.effects = true;
-    this.state.vectors[register] = value;
   }
 
   read(o: Operand, at = 0n): bigint {

@@ -3,7 +3,7 @@
  * @source SDM vol. 2, chapters 3 and 4
  */
 import { VECTOR_BR, VECTOR_OF } from '../exit.ts';
-import { RBP, RBX, RCX, RDX, RSI, RSP, RAX, RDI } from '../vcpu.ts';
+import { RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from '../vcpu.ts';
 import type { Builder, Sized } from './builder.ts';
 import { AF, CF, OF, PF, SF, ZF } from './flags.ts';
 import { row, type Semantics } from './row.ts';
@@ -75,7 +75,10 @@ export const legacy = [
   row('into', 'i64:CE', {}, (b) => b.raise(VECTOR_OF, 'trap', b.flag(OF))),
   row('bound', 'i64:62/r Gv,M', {}, (b, _w, s, m) => {
     const w = s.width;
-    const [low, high] = b.readBlock(m, w, 2) as [ReturnType<typeof b.imm>, ReturnType<typeof b.imm>];
+    const [low, high] = b.readBlock(m, w, 2) as [
+      ReturnType<typeof b.imm>,
+      ReturnType<typeof b.imm>,
+    ];
     const signed = (x: typeof low) => b.add(8, b.sext(w, x), b.imm(1n << 63n));
     const x = signed(b.read(s));
     const outside = b.or(1, b.ltu(x, signed(low)), b.ltu(signed(high), x));
@@ -89,11 +92,7 @@ export const legacy = [
   }),
   row('pusha', 'i64:60', { size: 'd64' }, (b, w) => {
     const sp = b.sub(8, b.getStack(RSP), b.imm(8 * w));
-    b.storeBlock(
-      w,
-      sp,
-      ALL.map((register) => b.get(register)).reverse(),
-    );
+    b.storeBlock(w, sp, ALL.map((register) => b.get(register)).reverse());
     b.setStack(RSP, sp);
   }),
   row('popa', 'i64:61 :rAX,rCX,rDX,rBX,rBP,rSI,rDI', { size: 'd64' }, (b, w, ...registers) => {

@@ -1,6 +1,7 @@
 /** The evaluator and the processor on the same random cases, and where they disagree. */
-import type { Operation } from '../../../machine/x86/decoder.ts';
+
 import type { CodeMode } from '../../../machine/vcpu.ts';
+import type { Operation } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { flagNames } from '../../../machine/x86/flags.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';

@@ -20,8 +20,8 @@ import {
   UNDEFINED,
   VECTOR,
 } from './case.ts';
-import { LONG_CR0, LONG_CR4 } from './engine-fixture.ts';
 import { CaseMemory, OutsideWindow } from './case-memory.ts';
+import { LONG_CR0, LONG_CR4 } from './engine-fixture.ts';
 import { forgive } from './x87-tolerance.ts';
 import { getX87, putX87 } from './x87-values.ts';
 
