@@ -66,12 +66,11 @@ export const HANDLER_CROSSING = 3;
 export const FIRST_HANDLER = 4;
 
 /**
- * Of an instruction that reaches into the next page, a record of the tail says by which handler, and where the records of that
- * page have to begin, if it is the page that was decoded (u16 and u32).
+ * Of an instruction that reaches into the next page, the record 15 further on, which is one of the tail, says by which handler it is
+ * done, and where the records of that page have to begin, if it is the page that was decoded (u16 and u32).
  */
-export const CROSSING_TAIL = (4096 - 15 + TAIL) * RECORD_SIZE;
-export const CROSSING_HANDLER = 4;
-export const CROSSING_NEXT = 8;
+export const CROSSING_TO = 15 * RECORD_SIZE + 4;
+export const CROSSING_NEXT = 15 * RECORD_SIZE + 8;
 
 /** Offset of a register operand in the vCPU block. */
 export const registerOffset = (o: Extract<Operand, { kind: 'register' }>): number =>
