@@ -13,12 +13,14 @@ import {
   type Composition,
   type Ending,
   endOf,
+  engineFor,
   framesBeside,
   framesOf,
   newHypervisor,
   newMachine,
   SerialSink,
 } from './composition.ts';
+import { DebuggedGuest } from './debugged-guest.ts';
 import { GUEST } from './job.ts';
 import { DISK_NAMES } from './options.ts';
 import { DOMAIN0 } from './result.ts';
@@ -29,7 +31,7 @@ const DOMAIN0_NAME = 'domain 0';
 const GUEST_LINE = /^\(d\d+\) /;
 
 export const runPv = async (request: Composition): Promise<Ending> => {
-  const { machine, xen } = buildHost(request);
+  const { machine, xen } = await buildHost(request);
   const service = new Domain0({ onConsole: (_domid, bytes) => request.say(GUEST, bytes) });
   const domain0 = xen.create({
     ...{ name: DOMAIN0_NAME, kind: 'pv', guest: service.guest, memoryBytes: DOMAIN0_BYTES },
@@ -41,6 +43,10 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   const guest = createGuest(xen, service, request);
   await settle(machine, xen, domain0);
 
+  const debugged = debuggedGuest(xen, guest, request);
+  const session = debugged && request.debug?.(debugged);
+  if (session) debugged.debug(session);
+
   const accounts = [domain0.account, guest.account, machine.idleAccount] as const;
   for (const account of accounts) account.reset();
   machine.limit = machine.now + request.limit;
@@ -48,6 +54,12 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   xen.unpause(guest);
   xen.finishWhen = () => guest.end !== undefined;
   const ran = await machine.run(xen);
+  const end = endOf(guest, ran);
+  await session?.ended(end);
+  if (end.outcome === 'crash' && debugged?.endedOn) {
+    const { guestReport } = await import('./guest-report.ts');
+    request.onNote?.(guestReport('the guest crashed', debugged, debugged.endedOn));
+  }
 
   const [own, idle] = [guest.account, machine.idleAccount].map(copyOf) as [Account, Account];
   // Domain 0 may not have fetched the guest's last words yet: that is work for the guest too.
@@ -57,10 +69,10 @@ export const runPv = async (request: Composition): Promise<Ending> => {
     { prefix: '', accounts: [own, idle] },
     { prefix: DOMAIN0, accounts: [domain0.account] },
   ];
-  return { ...endOf(guest, ran), causes: machine.causes.names, parts };
+  return { ...end, causes: machine.causes.names, parts };
 };
 
-const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } => {
+const buildHost = async (request: Composition): Promise<{ machine: Machine; xen: Hypervisor }> => {
   const guestFrames = framesOf(request.memoryBytes);
   const frames = guestFrames + framesOf(DOMAIN0_BYTES) + framesBeside(guestFrames);
   const machine = newMachine(request, frames, request.vcpus + 1);
@@ -68,7 +80,8 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
     if (!GUEST_LINE.test(new TextDecoder().decode(line))) request.say(DOMAIN0_NAME, line);
   });
   const consoleIo = (_domid: number, bytes: Uint8Array): void => bytes.forEach(log.put);
-  return { machine, xen: newHypervisor(machine, request.disks, consoleIo) };
+  const engine = await engineFor(request, machine);
+  return { machine, xen: newHypervisor(machine, request.disks, { consoleIo, ...engine }) };
 };
 
 /** Create the guest, paused, and have domain 0 serve it. */
@@ -83,6 +96,14 @@ const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): D
   xen.sendGlobalVirq(VIRQ_DOM_EXC);
   return guest;
 };
+
+/** The guest as a debugger sees it, if it is machine code. */
+const debuggedGuest = (
+  xen: Hypervisor,
+  domain: Domain,
+  { guest }: Composition,
+): DebuggedGuest | undefined =>
+  typeof guest === 'function' ? undefined : new DebuggedGuest(xen, domain, guest.symbols);
 
 /** Run until domain 0 has nothing left to do. */
 const settle = async (machine: Machine, xen: Hypervisor, domain0: Domain): Promise<void> => {

@@ -12,6 +12,7 @@ import { CR0, DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
 import { type Act, CodeControl, Unsupported } from './code-control.ts';
 import { systemActs } from './code-system.ts';
 import { transferActs } from './code-transfers.ts';
+import { type Debugger, NO_BREAKPOINTS } from './debugger.ts';
 import { decode, type Operation } from './decoder.ts';
 import { disassemble } from './disassembler.ts';
 import type { Engine } from './engine.ts';
@@ -34,6 +35,7 @@ export class CodeCpu implements Processor {
   readonly #underneath: Underneath;
   readonly #engine: Engine;
   readonly #control: CodeControl;
+  #debugger: Debugger | undefined;
 
   constructor(machine: Machine, vcpu: Vcpu, underneath: Underneath, engine: Engine) {
     this.vcpu = vcpu;
@@ -44,8 +46,19 @@ export class CodeCpu implements Processor {
   }
 
   async run(): Promise<void> {
-    this.#slice();
+    this.#underneath.enter(this.vcpu);
+    if (this.#debugger) await this.#watched(this.#debugger);
+    else while (this.#runs) this.#advance(Number.POSITIVE_INFINITY, NO_BREAKPOINTS);
     await turn();
+  }
+
+  /** From now on `by` is asked between two instructions. */
+  debug(by: Debugger): void {
+    this.#debugger = by;
+    const heard = (va: number, bytes: number, write: boolean): void =>
+      by.accessed(this.vcpu, va, bytes, write);
+    this.#engine.watch(this.vcpu, heard);
+    this.#control.memory.onAccess = heard;
   }
 
   instruction(): string {
@@ -57,28 +70,50 @@ export class CodeCpu implements Processor {
     return `no known instruction, bytes ${shown.join(' ')}`;
   }
 
-  #slice(): void {
-    const { vcpu } = this;
-    const underneath = this.#underneath;
-    const control = this.#control;
-    underneath.enter(vcpu);
-    while (!vcpu.stopped && !underneath.preempted(vcpu)) {
-      const before = vcpu.rip;
-      const stepping = (vcpu.lo(RFLAGS) & TF) !== 0;
-      const switched = (vcpu.lo(CR0) & CR0_TS) !== 0;
-      const single = stepping || switched || control.shadow;
-      control.shadow = false;
-      if (switched && this.#usesFpu()) this.#take(0, VECTOR_NM, 0, 0, 0);
-      else this.#finish(single ? this.#engine.step(vcpu) : this.#engine.run(vcpu));
-      if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
-      if (control.window && !control.shadow && !vcpu.stopped) {
-        control.window = false;
-        underneath.enter(vcpu);
-      }
-    }
+  get #runs(): boolean {
+    return !this.vcpu.stopped && !this.#underneath.preempted(this.vcpu);
+  }
+
+  /** The guest itself looks up after the next instruction. */
+  get #single(): boolean {
+    return (this.vcpu.lo(RFLAGS) & TF) !== 0 || this.#switched || this.#control.shadow;
   }
 
   /** CR0.TS is set, and rarely for long: each instruction is looked at (SDM vol. 3, 2.5). */
+  get #switched(): boolean {
+    return (this.vcpu.lo(CR0) & CR0_TS) !== 0;
+  }
+
+  async #watched(by: Debugger): Promise<void> {
+    while (this.#runs) {
+      if (this.#due && !this.#single) {
+        this.#lookUp();
+        continue;
+      }
+      const asked = by.before(this.vcpu);
+      const most = typeof asked === 'number' ? asked : await asked;
+      if (!this.vcpu.stopped) this.#advance(most, by.breakpoints);
+    }
+  }
+
+  /** Up to `most` instructions, or to what leaves the engine. */
+  #advance(most: number, breakpoints: ReadonlySet<number>): void {
+    const { vcpu } = this;
+    const control = this.#control;
+    const before = vcpu.rip;
+    const stepping = (vcpu.lo(RFLAGS) & TF) !== 0;
+    const single = this.#single || most === 1 || breakpoints.has(before);
+    control.shadow = false;
+    const engine = this.#engine;
+    if (this.#switched && this.#usesFpu()) this.#take(0, VECTOR_NM, 0, 0, 0);
+    else this.#finish(single ? engine.step(vcpu) : engine.run(vcpu, most, breakpoints));
+    if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
+    if (control.window && !control.shadow && !vcpu.stopped) {
+      control.window = false;
+      this.#underneath.enter(vcpu);
+    }
+  }
+
   #usesFpu(): boolean {
     const op = this.#decoded();
     return op !== undefined && fpuRows.has(op.form.row);
@@ -100,12 +135,17 @@ export class CodeCpu implements Processor {
     }
   }
 
+  /** The horizon is reached. */
+  get #due(): boolean {
+    const { clock } = this.vcpu.pcpu;
+    return clock[0]! >= clock[1]!;
+  }
+
   /** Between two instructions: is the horizon reached? */
   #lookUp(): void {
+    if (!this.#due) return;
     const { vcpu } = this;
-    const { clock } = vcpu.pcpu;
-    if (clock[0]! < clock[1]!) return;
-    if (clock[0]! >= this.#machine.limit) vcpu.stopped = true;
+    if (vcpu.pcpu.now >= this.#machine.limit) vcpu.stopped = true;
     else this.#underneath.boundary(vcpu);
   }
 
@@ -155,6 +195,6 @@ export class CodeCpu implements Processor {
   }
 
   #bytes(): Uint8Array {
-    return this.#control.operands.memory.fetch(this.vcpu.getBig(RIP), MAX_LENGTH);
+    return this.#control.memory.fetch(this.vcpu.getBig(RIP), MAX_LENGTH);
   }
 }

@@ -6,6 +6,7 @@ import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
 import { conversions, floatControl, floats, mmxConversions } from './rows-floats.ts';
+import { legacy } from './rows-legacy.ts';
 import { moves } from './rows-moves.ts';
 import { mmxMoves, sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
@@ -18,6 +19,7 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['Shifts and bits', bits],
   ['Control', control],
   ['Strings', strings],
+  ['Not in 64-bit mode', legacy],
   ['Flags, hints and fences', flagsAndNops],
   ['SSE2 moves', sse2Moves],
   ['MMX moves', mmxMoves],
