@@ -8,6 +8,7 @@ import { MemoryStore } from '../../machine/block-store.ts';
 import {
   bootKernel,
   canCompileKernels,
+  compileExample,
   compileKernel,
   KERNEL_TOOLS,
   type KernelOptions,
@@ -55,4 +56,21 @@ describe('a compiled kernel', () => {
       expect(run.outcome).toBe('poweroff');
     });
   }
+});
+
+describe('the example', () => {
+  itNeeds(KERNEL_TOOLS, canCompileKernels, 'hello.c says what it runs on', async () => {
+    const run = await bootKernel(compileExample('hello'));
+    expect(run).toMatchObject({
+      console:
+        'Hello from a compiled kernel with 16384 pages of memory.\nUnder me: Xen ABI 4.17, reached by hypercall.\n',
+      outcome: 'poweroff',
+    });
+  });
+
+  itNeeds(KERNEL_TOOLS, canCompileKernels, 'faults.c mends its faults', async () => {
+    const { console, outcome } = await bootKernel(compileExample('faults'));
+    const touched = [0, 1, 2].map((i) => `write page ${i}\n  fault at window + ${i * 4097}\n`);
+    expect([console, outcome]).toEqual([`${touched.join('')}read them: abc\n`, 'poweroff']);
+  });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runMode } from '../../cli/host.ts';
 import type { ModeResult } from '../../cli/result.ts';
+import { Symbols } from '../../cli/symbols.ts';
 import { parseImage } from '../../hypervisor/image.ts';
 import type { BlockStore } from '../../machine/block-store.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
@@ -17,6 +18,7 @@ export const canCompileKernels = hasTool('gcc') && hasHeader('xen/xen.h');
 export const KERNEL_TOOLS = 'gcc and the headers of Xen (libxen-dev)';
 
 const FOLDER = fileURLToPath(new URL('../guests/compiled/', import.meta.url));
+const EXAMPLES = fileURLToPath(new URL('../../examples/c/', import.meta.url));
 /** No library, no floating point, nothing that would need a loader; guest frame n lies at n * 4096. */
 const FLAGS = [
   ...['-std=gnu11', '-O2', '-ffreestanding', '-mgeneral-regs-only', '-mno-red-zone'],
@@ -37,6 +39,9 @@ const LIMIT = 10 * DEFAULT_PRESET.mhz * 1_000_000;
 /** The ELF file of kernel `name`. @throws CompileError */
 export const compileKernel = (name: string): Uint8Array =>
   link([`${FOLDER}start.S`, `${FOLDER}${name}.c`]);
+
+/** The ELF file of example `name`, which is all in one file. @throws CompileError */
+export const compileExample = (name: string): Uint8Array => link([`${EXAMPLES}${name}.c`]);
 
 /** The ELF file of a kernel that is `code` and nothing else: it begins there, with a boot stack. @throws CompileError */
 export const assembleKernel = (code: string): Uint8Array =>
@@ -78,7 +83,11 @@ export const bootKernel = async (
 ): Promise<ModeResult & { console: string }> => {
   let console = '';
   const result = await runMode('pv', {
-    ...{ guest: { image: parseImage(file) }, preset: DEFAULT_PRESET, memoryBytes: MEMORY },
+    ...{
+      guest: { image: parseImage(file), symbols: new Symbols(file) },
+      preset: DEFAULT_PRESET,
+      memoryBytes: MEMORY,
+    },
     ...{ vcpus, disks, limit, ...more },
     onConsole: (speaker, bytes) => {
       if (speaker === 'guest') console += Buffer.from(bytes).toString('latin1');
