@@ -1,6 +1,6 @@
 /**
  * Privileged instructions of a PV kernel: they fault, because it runs at CPL 3, and are done for it
- * where Xen does so. What Xen does not do (HLT, LIDT, INVLPG, INVD, SWAPGS…) stays a #GP, because there
+ * where Xen does so. What Xen does not do (HLT, LIDT, INVLPG, SWAPGS…) stays a #GP, because there
  * is a hypercall for it.
  * @source xen/arch/x86/pv/emul-priv-op.c
  */
@@ -24,6 +24,7 @@ import {
   OP_OUTS,
   OP_RDMSR,
   OP_STI,
+  OP_INVD,
   OP_WBINVD,
   OP_WRMSR,
 } from '../machine/exit.ts';
@@ -83,6 +84,7 @@ export const emulate = (xen: Hypervisor, vcpu: XenVcpu, op: number): boolean => 
     case OP_CLTS:
       vcpu.taskSwitched = false;
       return done(vcpu);
+    case OP_INVD:
     case OP_WBINVD: // ignored: Linux has it in timing loops at its start
       return done(vcpu);
     default:

@@ -5,6 +5,7 @@
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
 import { decode } from './decoder.ts';
+import type { Handlers } from './handlers.ts';
 import { MAX_LENGTH } from './operands.ts';
 import {
   HANDLER,
@@ -27,7 +28,7 @@ const PATIENCE = 256;
 export class CodePages {
   readonly #memory: Memory;
   readonly #mmu: Mmu;
-  readonly #handlers: ReadonlyMap<string, number>;
+  readonly #handlers: Handlers;
   /** Of each frame, where its records begin; 0: it has none. */
   readonly #records: Uint32Array;
   /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
@@ -35,7 +36,7 @@ export class CodePages {
   readonly #used: number[] = [];
   readonly #writes: Uint16Array;
 
-  constructor(memory: Memory, mmu: Mmu, handlers: ReadonlyMap<string, number>) {
+  constructor(memory: Memory, mmu: Mmu, handlers: Handlers) {
     this.#memory = memory;
     this.#mmu = mmu;
     this.#handlers = handlers;
@@ -77,8 +78,8 @@ export class CodePages {
         u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
       );
       const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
-      const handler = signature && this.#handlers.get(signature.key);
-      if (typeof operation === 'string' || signature === undefined || handler === undefined) {
+      const handler = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
+      if (typeof operation === 'string' || signature === undefined || handler === HANDLER_SLOW) {
         view.setUint16(record + HANDLER, HANDLER_SLOW, true);
         return;
       }

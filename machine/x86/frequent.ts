@@ -3,6 +3,8 @@
  * all of their work with, with the operands that they have there.
  */
 import type { Signature } from './record.ts';
+import { signaturesOf } from './representatives.ts';
+import { rows } from './rows.ts';
 
 /** Shapes of operands: r register, m and x memory, i immediate, f a fixed register, n and F branches, c a condition, v vector. */
 const LETTERS: Readonly<Record<string, string>> = {
@@ -49,7 +51,7 @@ const FREQUENT: Readonly<Record<string, string>> = {
   pxor: '16: vv',
 };
 
-const wanted = new Set(
+const wanted: ReadonlySet<string> = new Set(
   Object.entries(FREQUENT).flatMap(([name, widths]) =>
     widths.split(/\s{2,}/).flatMap((list) => {
       const [width, shapes] = list.split(':');
@@ -61,10 +63,13 @@ const wanted = new Set(
   ),
 );
 
-export const isFrequent = ({ operation, operands }: Signature): boolean => {
+const isFrequent = ({ operation, operands }: Signature): boolean => {
   const shapes = operands.map(
     ({ shape }) =>
       LETTERS[shape] ?? (shape.startsWith('%') ? 'f' : shape.startsWith('?') ? 'c' : 's'),
   );
   return wanted.has(`${operation.form.row.name} ${operation.width} ${shapes.join('')}`);
 };
+
+export const frequentSignatures = (): Signature[] =>
+  signaturesOf(rows.filter(({ name }) => FREQUENT[name] !== undefined)).filter(isFrequent);

@@ -41,11 +41,17 @@ export const PAGE_VA = 1280;
 export const ZERO = 1288;
 export const MASK_64 = 1296;
 export const MASK_32 = 1304;
-/** u32: instructions left, and by how many a slow access lessened them. */
+/** u32: instructions left, and by how many an access that missed the TLB lessened them. */
 export const LEFT = 1312;
 export const DEBT = 1316;
 /** Where a rare instruction jumped. */
 export const TARGET = 1320;
+/** u32: where frames begin, how many there are, where the map of those with code is; what a fill costs, in instructions; fills. */
+export const FRAME_BASE = 1344;
+export const FRAMES = 1348;
+export const CODE_MAP = 1352;
+export const FILL_COST = 1356;
+export const FILLS = 1360;
 /** A read that crosses into another page is put together here. */
 export const BOUNCE = 1328;
 
