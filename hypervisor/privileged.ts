@@ -10,6 +10,7 @@ import {
   OP_CLTS,
   OP_IN,
   OP_INS,
+  OP_INVD,
   OP_MOV_FROM_CR0,
   OP_MOV_FROM_CR2,
   OP_MOV_FROM_CR3,
@@ -24,7 +25,6 @@ import {
   OP_OUTS,
   OP_RDMSR,
   OP_STI,
-  OP_INVD,
   OP_WBINVD,
   OP_WRMSR,
 } from '../machine/exit.ts';
