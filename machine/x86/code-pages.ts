@@ -4,7 +4,7 @@
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
-import { decode } from './decoder.ts';
+import { decode, type Operation } from './decoder.ts';
 import type { Handlers } from './handlers.ts';
 import { MAX_LENGTH } from './operands.ts';
 import {
@@ -15,9 +15,10 @@ import {
   PAGE_RECORD_BYTES,
   PAGE_RECORDS,
   RECORD_SIZE,
-  signatureOf,
   writeRecord,
 } from './record.ts';
+import type { Form } from './row.ts';
+import { shortKey, signatureOf } from './signature.ts';
 
 const PAGE_BYTES = 4096;
 /** So many instructions are decoded at once, unless one ends the block before. */
@@ -29,6 +30,8 @@ export class CodePages {
   readonly #memory: Memory;
   readonly #mmu: Mmu;
   readonly #handlers: Handlers;
+  /** Handlers by form and `shortKey`. */
+  readonly #numbers = new Map<Form, Map<number, number>>();
   /** Of each frame, where its records begin; 0: it has none. */
   readonly #records: Uint32Array;
   /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
@@ -77,13 +80,12 @@ export class CodePages {
       const operation = decode(
         u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
       );
-      const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
-      const handler = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
-      if (typeof operation === 'string' || signature === undefined || handler === HANDLER_SLOW) {
+      const handler = typeof operation === 'string' ? HANDLER_SLOW : this.#handler(operation, at);
+      if (typeof operation === 'string' || handler === HANDLER_SLOW) {
         view.setUint16(record + HANDLER, HANDLER_SLOW, true);
         return;
       }
-      writeRecord(view, record, handler, at, signature);
+      writeRecord(view, record, handler, at, operation);
       at += operation.length;
     }
   }
@@ -101,6 +103,22 @@ export class CodePages {
     const end = Math.min(offset + bytes, PAGE_BYTES);
     for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
       this.#memory.view.setUint16(records + at * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+  }
+
+  #handler(operation: Operation, at: number): number {
+    const { form } = operation;
+    let numbers = this.#numbers.get(form);
+    if (numbers === undefined) {
+      numbers = new Map();
+      this.#numbers.set(form, numbers);
+    }
+    const key = shortKey(operation, at);
+    const known = key < 0 ? HANDLER_SLOW : numbers.get(key);
+    if (known !== undefined) return known;
+    const signature = signatureOf(operation, at);
+    const number = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
+    numbers.set(key, number);
+    return number;
   }
 
   /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */

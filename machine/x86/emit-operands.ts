@@ -11,15 +11,14 @@ import {
   BASE,
   DEBT,
   DISPLACEMENT,
-  type HandlerOperand,
   IMMEDIATE,
   INDEX,
   MASK,
   OPERAND,
   SCALE,
   SEGMENT,
-  type Signature,
 } from './record.ts';
+import type { HandlerOperand, Signature } from './signature.ts';
 import { type Access, I32, I64, V128, type WasmCode } from './wasm-code.ts';
 
 /** The locals of the interpreter's function; 0 is the vCPU block. */

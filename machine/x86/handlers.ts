@@ -2,7 +2,8 @@
  * The handlers of one machine: the interpreter's main function over its memory, and in the table those that were met since.
  */
 import { interpreter, rareModule } from './interpreter.ts';
-import { HANDLER_SLOW, type Signature } from './record.ts';
+import { HANDLER_SLOW } from './record.ts';
+import type { Signature } from './signature.ts';
 
 /** More than there are signatures. */
 const TABLE_SIZE = 4096;

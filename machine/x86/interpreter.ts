@@ -28,9 +28,9 @@ import {
   LEFT,
   PAGE_VA,
   RECORD_BYTES_LOG,
-  type Signature,
   TARGET,
 } from './record.ts';
+import type { Signature } from './signature.ts';
 import { I32, I64, WasmCode } from './wasm-code.ts';
 import { type FunctionType, INDIRECT_TYPE, wasmModule } from './wasm-module.ts';
 

@@ -3,8 +3,8 @@
  * both kinds of memory operand, each condition, each repeat prefix, branches within the page and out of it.
  */
 import { decode } from './decoder.ts';
-import { type Signature, signatureOf } from './record.ts';
 import type { Form, Row } from './row.ts';
+import { type Signature, signatureOf } from './signature.ts';
 
 const OPERAND_SIZE = 0x66;
 const REX_W = 0x48;

@@ -158,7 +158,7 @@ const turned = (env: Environment, { quadrant, rest }: Reduced, shift: 0 | 1): bi
   return irrational(env, signed.negative, sine(fixed(rest)), -WORK);
 };
 
-export type Trigonometric = 'sin' | 'cos' | 'tan';
+type Trigonometric = 'sin' | 'cos' | 'tan';
 
 /** `bits` is in range. */
 export const trigonometric = (op: Trigonometric, env: Environment, bits: bigint): bigint => {

@@ -26,7 +26,7 @@ export const C1 = 0x200;
 export const C2 = 0x400;
 export const TOP = 0x3800;
 export const C3 = 0x4000;
-export const BUSY = 0x8000;
+const BUSY = 0x8000;
 export const EXCEPTIONS = 0x3f;
 
 /** Bits of the control word that there are; one of them is always set. */

@@ -107,7 +107,7 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if (isBlock(op) && straddles(op, test)) return true;
   // AMD has entered MMX already when one of these faults.
   if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
-  if (name === 'maskmovq' && !writable(test.get(GPR + 8 * RDI))) return true;
+  if (name === 'maskmovq' && !writable(effectiveAddress(op, test, 0n) ?? 0n)) return true;
   // With memory AMD does not enter MMX.
   if (name === 'cvtpi2ps' && op.modrm < 0xc0) return true;
   // AMD leaves C1 as it was where the SDM clears it.
