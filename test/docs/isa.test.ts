@@ -85,8 +85,11 @@ instruction is decoded, with its operands, and left to the machine: what it does
 
 ## State
 
-- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
-  compiled kernels, are to come.
+- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator,
+  and an interpreter in WebAssembly, generated from the rows, that gives the evaluator what it does not do itself.
+- Whole programs of others: \`test/programs/\` runs static Linux programs, over a small kernel of its own, and compares output, exit status and files with the same program
+  run by the processor: over a hundred of busybox's applets, and C with glibc in it (printf, sorting, libm with its exceptions, 128-bit and vector arithmetic, code that
+  rewrites itself, faults). Functions of long double that rest on transcendental instructions may differ by four units in the last place.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - So far the processor was an AMD EPYC. On one of Intel's the comparison has not been run, and may show differences that are not listed yet.
 - TZCNT and LZCNT are not there, so their encodings are BSF and BSR, as on a processor without BMI. BSF and BSR of zero leave their destination as it was, as AMD specifies.
