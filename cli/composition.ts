@@ -3,7 +3,7 @@
  * they build on.
  */
 import type { Domain } from '../hypervisor/domain.ts';
-import { Hypervisor } from '../hypervisor/hypervisor.ts';
+import { Hypervisor, type HypervisorOptions } from '../hypervisor/hypervisor.ts';
 import type { BlockStore } from '../machine/block-store.ts';
 import type { Preset } from '../machine/costs.ts';
 import type { Guest } from '../machine/cpu.ts';
@@ -62,6 +62,18 @@ export const scriptOf = ({ guest }: Pick<RunRequest, 'guest'>): Guest => {
   throw new RangeError('a compiled kernel runs in mode pv');
 };
 
+/** What a hypervisor on `machine` needs for `guest`: the engine is loaded only for compiled kernels. */
+export const engineFor = async (
+  { guest }: Pick<RunRequest, 'guest'>,
+  machine: Machine,
+): Promise<Pick<HypervisorOptions, 'codeCpu'>> => {
+  if (typeof guest === 'function') return {};
+  const { CodeCpu } = await import('../machine/x86/code-cpu.ts');
+  const { Engine } = await import('../machine/x86/engine.ts');
+  const engine = new Engine(machine);
+  return { codeCpu: (underneath, vcpu) => new CodeCpu(machine, vcpu, underneath, engine) };
+};
+
 /** A machine for `request` with `frames` of memory and one physical CPU, traced and watched as asked. */
 export const newMachine = (
   request: Pick<RunRequest, 'preset' | 'trace' | 'clocks'>,
@@ -78,7 +90,7 @@ export const newMachine = (
 export const newHypervisor = (
   machine: Machine,
   disks: RunRequest['disks'],
-  consoleIo: (domid: number, bytes: Uint8Array) => void = () => {},
+  options: Omit<HypervisorOptions, 'platform'> = {},
 ): Hypervisor => {
   const platform = new Platform({
     timeline: machine.timeline,
@@ -90,7 +102,7 @@ export const newHypervisor = (
     intr: () => xen.interrupt(),
     powerOff: () => {},
   });
-  const xen: Hypervisor = new Hypervisor(machine, { consoleIo, platform });
+  const xen: Hypervisor = new Hypervisor(machine, { ...options, platform });
   return xen;
 };
 

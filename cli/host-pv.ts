@@ -13,6 +13,7 @@ import {
   type Composition,
   type Ending,
   endOf,
+  engineFor,
   framesBeside,
   framesOf,
   newHypervisor,
@@ -30,7 +31,7 @@ const DOMAIN0_NAME = 'domain 0';
 const GUEST_LINE = /^\(d\d+\) /;
 
 export const runPv = async (request: Composition): Promise<Ending> => {
-  const { machine, xen } = buildHost(request);
+  const { machine, xen } = await buildHost(request);
   const service = new Domain0({ onConsole: (_domid, bytes) => request.say(GUEST, bytes) });
   const domain0 = xen.create({
     ...{ name: DOMAIN0_NAME, kind: 'pv', guest: service.guest, memoryBytes: DOMAIN0_BYTES },
@@ -71,7 +72,7 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   return { ...end, causes: machine.causes.names, parts };
 };
 
-const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } => {
+const buildHost = async (request: Composition): Promise<{ machine: Machine; xen: Hypervisor }> => {
   const guestFrames = framesOf(request.memoryBytes);
   const frames = guestFrames + framesOf(DOMAIN0_BYTES) + framesBeside(guestFrames);
   const machine = newMachine(request, frames, request.vcpus + 1);
@@ -79,7 +80,8 @@ const buildHost = (request: Composition): { machine: Machine; xen: Hypervisor } 
     if (!GUEST_LINE.test(new TextDecoder().decode(line))) request.say(DOMAIN0_NAME, line);
   });
   const consoleIo = (_domid: number, bytes: Uint8Array): void => bytes.forEach(log.put);
-  return { machine, xen: newHypervisor(machine, request.disks, consoleIo) };
+  const engine = await engineFor(request, machine);
+  return { machine, xen: newHypervisor(machine, request.disks, { consoleIo, ...engine }) };
 };
 
 /** Create the guest, paused, and have domain 0 serve it. */

@@ -124,9 +124,9 @@ class Supervision {
       this.#lastSign = now;
     }
     const patience = this.#loaded ? PATIENCE_MS : LOAD_PATIENCE_MS;
-    // A guest that a debugger has stopped makes no progress, either.
-    if (this.#job.limit === Number.POSITIVE_INFINITY || this.#job.debug) return;
-    if (now - this.#lastSign < patience) return;
+    const { compiled, limit } = this.#job;
+    // Machine code cannot but make time pass.
+    if (compiled || limit === Number.POSITIVE_INFINITY || now - this.#lastSign < patience) return;
     this.#stalled = true;
     void this.#worker.terminate();
   }

@@ -6,7 +6,7 @@
 import { CR3 } from '../machine/vcpu.ts';
 import { EINVAL } from '../protocol/errno.ts';
 import type { Hypervisor } from './hypervisor.ts';
-import { TYPE_L4 } from './page-types.ts';
+import { showM2p, TYPE_L4 } from './page-types.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /**
@@ -21,6 +21,7 @@ export const newBaseptr = (xen: Hypervisor, vcpu: XenVcpu, mfn: number): number 
 
     const old = vcpu.kernelRoot;
     vcpu.kernelRoot = mfn;
+    showM2p(frames, mfn);
     if (vcpu.kernelMode) vcpu.arch.set(CR3, mfn * 4096);
     if (old !== 0) frames.putType(old);
   }

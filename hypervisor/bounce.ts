@@ -26,7 +26,9 @@ import {
   FLAT_KERNEL_SS,
   HYPERVISOR_VIRT_END,
   HYPERVISOR_VIRT_START,
+  VMASST_TYPE_architectural_iopl,
 } from '../protocol/xen.ts';
+import { hasAssist } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -34,6 +36,7 @@ const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;
 /** TF, NT, RF, VM, AC: clear in a handler. */
 const CLEARED_FLAGS = 0x100 | 0x4000 | 0x10000 | 0x20000 | 0x40000;
 const IOPL = 0x3000;
+const IOPL_SHIFT = 12;
 
 const short = new Uint8Array(56);
 const long = new Uint8Array(64);
@@ -99,7 +102,9 @@ const fill = (vcpu: XenVcpu, error: number | undefined, rsp: number, mask: numbe
   }
   const at = error === undefined ? 16 : 24;
   const { rip } = arch;
-  const rflags = arch.lo(RFLAGS) & ~(RFLAGS_IF | IOPL);
+  const { domain } = vcpu;
+  const iopl = hasAssist(domain, VMASST_TYPE_architectural_iopl) ? domain.iopl << IOPL_SHIFT : 0;
+  const rflags = (arch.lo(RFLAGS) & ~(RFLAGS_IF | IOPL)) | iopl;
   view.setUint32(at, rip, true);
   view.setInt32(at + 4, Math.floor(rip / 2 ** 32), true);
   view.setUint32(at + 8, (arch.lo(CS) & 0xfffc) | (vcpu.kernelMode ? 0 : 3), true);

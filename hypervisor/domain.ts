@@ -51,7 +51,7 @@ export class Domain {
   endedOn: XenVcpu | undefined;
   /** Bits of VMASST_TYPE_*. */
   vmAssist = 0;
-  /** PV: I/O privilege level given by PHYSDEVOP_set_iopl. */
+  /** PV: I/O privilege level, by PHYSDEVOP_set_iopl, or by iret with VMASST_TYPE_architectural_iopl. */
   iopl = 0;
   /** Frame of its shared_info. */
   sharedInfoMfn = -1;
@@ -77,3 +77,7 @@ export class Domain {
     this.privileged = privileged;
   }
 }
+
+/** Has the domain enabled the assist VMASST_TYPE_`type`? */
+export const hasAssist = (domain: Domain, type: number): boolean =>
+  ((domain.vmAssist >>> type) & 1) === 1;

@@ -123,6 +123,7 @@ const numberOf = (name: string, desc: Uint8Array): bigint => {
   return desc.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 };
 
+/** Linux leaves the zero at the end of FEATURES out. */
 const stringOf = (name: string, desc: Uint8Array): string => {
   const text = cString(desc);
   if (text === undefined) throw new ImageError(`has a note ${name} whose string does not end`);

@@ -164,8 +164,10 @@ const cutShort = (what: string, end: bigint, { length }: Uint8Array): ImageError
 /** Longer names and strings are none that a loader knows; a hostile file has millions of them. */
 const MAX_STRING = 4096;
 
-/** The C string at byte `at`, or undefined when it does not end. */
+/** The C string at byte `at`, or undefined for one that is too long; the bytes' end ends it too. */
 export const cString = (bytes: Uint8Array, at = 0): string | undefined => {
-  const end = bytes.subarray(at, at + MAX_STRING).indexOf(0);
-  return end < 0 ? undefined : new TextDecoder('latin1').decode(bytes.subarray(at, at + end));
+  const some = bytes.subarray(at, at + MAX_STRING);
+  const end = some.indexOf(0);
+  if (end < 0 && some.length === MAX_STRING) return undefined;
+  return new TextDecoder('latin1').decode(end < 0 ? some : some.subarray(0, end));
 };

@@ -13,7 +13,6 @@ import { type Platform, PORT_COM1 } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import type { Dispatcher, Processor, Underneath } from '../machine/underneath.ts';
 import { EXIT_REASON, type Vcpu } from '../machine/vcpu.ts';
-import { Engine } from '../machine/x86/engine.ts';
 import { errnoName } from '../protocol/errno.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { DOMID_SELF } from '../protocol/xen.ts';
@@ -50,6 +49,8 @@ export interface HypervisorOptions {
   consoleIo?: (domid: number, bytes: Uint8Array) => void;
   /** The machine's own devices: their interrupts go to domain 0. Its `intr` must call `xen.interrupt()`. */
   platform?: Platform;
+  /** Makes what executes a vCPU's machine code; without it there are no compiled kernels. */
+  codeCpu?: (underneath: Underneath, vcpu: Vcpu) => Processor;
 }
 
 const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;
@@ -83,7 +84,6 @@ export class Hypervisor implements Underneath, Dispatcher {
   readonly #vcpus: (XenVcpu | undefined)[] = [];
   readonly #ended = new Subject<Domain>();
   readonly #options: HypervisorOptions;
-  #engine: Engine | undefined;
   #lastId = 0;
 
   constructor(machine: Machine, options: HypervisorOptions = {}) {
@@ -101,12 +101,6 @@ export class Hypervisor implements Underneath, Dispatcher {
     this.interrupts = options.platform && new PhysicalInterrupts(this, options.platform);
   }
 
-  /** What executes machine code, for all domains. */
-  get engine(): Engine {
-    this.#engine ??= new Engine(this.machine);
-    return this.#engine;
-  }
-
   /** The present instant, in cycles. */
   get now(): number {
     return this.active.now;
@@ -114,6 +108,13 @@ export class Hypervisor implements Underneath, Dispatcher {
 
   get finished(): boolean {
     return this.finishWhen();
+  }
+
+  /** What executes a vCPU's machine code. @throws RangeError where nothing can */
+  codeCpu(arch: Vcpu): Processor {
+    const processor = this.#options.codeCpu?.(this, arch);
+    if (!processor) throw new RangeError('image: this hypervisor was given no engine');
+    return processor;
   }
 
   // What the processors call.

@@ -8,15 +8,18 @@ import { isCanonical } from '../machine/pte.ts';
 import { CS, R11, RAX, RCX, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSP, SS } from '../machine/vcpu.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { IretContext, VGCF_in_syscall } from '../protocol/vcpu-context.ts';
+import { VMASST_TYPE_architectural_iopl } from '../protocol/xen.ts';
 import { toggleMode } from './bounce.ts';
+import { hasAssist } from './domain.ts';
 import type { Handler } from './op.ts';
 import { deliverTrap } from './pv-traps.ts';
 
 /** What a handler returns when it has set the guest's registers itself. */
 export const KEEP_RAX = 2 ** 60;
 
-/** VM and IOPL: never a guest's to set. */
+/** VM and IOPL: never a guest's to set. A guest that wants it finds IOPL in its frames all the same. */
 const DROPPED_FLAGS = 0x20000 | 0x3000;
+const IOPL_SHIFT = 12;
 const UPCALL_MASK = VcpuInfo.offset.evtchnUpcallMask;
 const at = IretContext.offset;
 const frame = new Uint8Array(IretContext.size);
@@ -56,6 +59,7 @@ export const iret: Handler = (xen, caller) => {
   arch.set(CS, view.getUint16(at.cs, true) | 3);
   arch.set(SS, view.getUint16(at.ss, true) | 3);
   arch.setHalves(RFLAGS, (rflags & ~DROPPED_FLAGS) | RFLAGS_IF | RFLAGS_FIXED, 0);
+  if (hasAssist(domain, VMASST_TYPE_architectural_iopl)) domain.iopl = (rflags >>> IOPL_SHIFT) & 3;
   arch.rip = signed(at.rip);
   xen.machine.memory.u8[caller.info + UPCALL_MASK] = rflags & RFLAGS_IF ? 0 : 1;
   if (!isCanonical(arch.rip)) deliverTrap(xen, caller, VECTOR_GP, 0, 0);

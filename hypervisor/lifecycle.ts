@@ -7,7 +7,6 @@ import type { BlockStore } from '../machine/block-store.ts';
 import type { Code, Cpu, Guest } from '../machine/cpu.ts';
 import { ScriptCpu } from '../machine/script-cpu.ts';
 import { ScriptText } from '../machine/script-text.ts';
-import { CodeCpu } from '../machine/x86/code-cpu.ts';
 import { EVTCHNSTAT_unbound } from '../protocol/event-channel.ts';
 import {
   SHUTDOWN_crash,
@@ -98,8 +97,7 @@ const furnish = (xen: Hypervisor, domain: Domain, config: DomainConfig, vcpus: n
   if (config.image) {
     const { image, ramdisk } = config;
     furnishPv(xen, domain, { image, pages, ...(ramdisk ? { ramdisk } : {}) });
-    for (const vcpu of domain.vcpus)
-      vcpu.processor = new CodeCpu(machine, vcpu.arch, xen, xen.engine);
+    for (const vcpu of domain.vcpus) vcpu.processor = xen.codeCpu(vcpu.arch);
   } else if (config.guest) {
     furnishScript(xen, domain, config, config.guest);
   } else {

@@ -279,15 +279,17 @@ const promoteTable = (frames: TypedFrames, table: number, level: number): number
     }
     u32[word] = adjustTableLo(lo, level);
   }
-  if (level === TYPE_L4) fillXenSlots(frames, base);
+  if (level === TYPE_L4) u32.fill(0, base + 2 * XEN_SLOT_FIRST, base + 2 * XEN_SLOT_END);
   return 0;
 };
 
-/** Slot 256 leads to the machine-to-physical table; the others are empty. */
-const fillXenSlots = (frames: TypedFrames, base: number): void => {
-  const { u32 } = frames.memory;
-  u32.fill(0, base + 2 * XEN_SLOT_FIRST, base + 2 * XEN_SLOT_END);
-  u32[base + 2 * XEN_SLOT_FIRST] = (frames.m2pL3 << 12) | PTE_P | PTE_US | PTE_A;
+/**
+ * Slot 256 of a root of kernel mode leads to the machine-to-physical table. One that only user mode has
+ * lacks it: VMASST_TYPE_m2p_strict, which is not offered, is about roots that both have.
+ */
+export const showM2p = (frames: TypedFrames, mfn: number): void => {
+  const word = (frames.memory.frameAt(mfn) >>> 2) + 2 * XEN_SLOT_FIRST;
+  frames.memory.u32[word] = (frames.m2pL3 << 12) | PTE_P | PTE_US | PTE_A;
 };
 
 const dropL1 = (frames: TypedFrames, table: number, end: number): void => {

@@ -1,6 +1,6 @@
 /**
  * Privileged instructions of a PV kernel: they fault, because it runs at CPL 3, and are done for it
- * where Xen does so. What Xen does not do (HLT, LIDT, INVLPG, INVD, SWAPGS…) stays a #GP, because there
+ * where Xen does so. What Xen does not do (HLT, LIDT, INVLPG, SWAPGS…) stays a #GP, because there
  * is a hypercall for it.
  * @source xen/arch/x86/pv/emul-priv-op.c
  */
@@ -10,6 +10,7 @@ import {
   OP_CLTS,
   OP_IN,
   OP_INS,
+  OP_INVD,
   OP_MOV_FROM_CR0,
   OP_MOV_FROM_CR2,
   OP_MOV_FROM_CR3,
@@ -31,7 +32,9 @@ import { IO_IN, ioPort, ioSize, moveString, ones, outValue, setIn } from '../mac
 import { PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_PIT } from '../machine/platform.ts';
 import { CR2, EXIT_C } from '../machine/vcpu.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
+import { VMASST_TYPE_architectural_iopl } from '../protocol/xen.ts';
 import { newBaseptr } from './base-pointer.ts';
+import { hasAssist } from './domain.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { readMsr, writeMsr } from './msrs.ts';
 import { movedAt, traceIo, wasPageFault } from './port-io.ts';
@@ -44,8 +47,8 @@ const CR0_FIXED = 0x80050033;
 const CR0_TS = 8;
 /** PAE, MCE, OSFXSR, OSXMMEXCPT: always shown. */
 const CR4_SHOWN = 0x660;
-/** TSD, DE, FSGSBASE, OSXSAVE: the guest's choice. */
-const CR4_OWN = 0x4 | 0x8 | 0x10000 | 0x40000;
+/** TSD, DE: the guest's choice. FSGSBASE and OSXSAVE would be too on a processor that CPUID shows to have them. */
+const CR4_OWN = 0x4 | 0x8;
 const PIT_CHANNEL_2 = PORT_PIT + 2;
 
 const bitmapByte = new Uint8Array(1);
@@ -81,6 +84,7 @@ export const emulate = (xen: Hypervisor, vcpu: XenVcpu, op: number): boolean => 
     case OP_CLTS:
       vcpu.taskSwitched = false;
       return done(vcpu);
+    case OP_INVD:
     case OP_WBINVD: // ignored: Linux has it in timing loops at its start
       return done(vcpu);
     default:
@@ -127,8 +131,11 @@ const controlRegister = (xen: Hypervisor, vcpu: XenVcpu, op: number, register: n
   }
 };
 
-/** The kernel counts as level 1, user mode as 3. */
-const ioPrivilege = (vcpu: XenVcpu): boolean => vcpu.domain.iopl >= (vcpu.kernelMode ? 1 : 3);
+/** The kernel counts as level 1, or 0 if IOPL is to be as on a processor; user mode as 3. */
+const ioPrivilege = ({ domain, kernelMode }: XenVcpu): boolean => {
+  const level = hasAssist(domain, VMASST_TYPE_architectural_iopl) ? 0 : 1;
+  return domain.iopl >= (kernelMode ? level : 3);
+};
 
 /** May the current mode name this port at all? What IOPL does not give, the bitmap may. */
 const permitted = (xen: Hypervisor, vcpu: XenVcpu, port: number, size: number): boolean => {

@@ -46,7 +46,10 @@ const ZERO: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 
 const CRYSTAL_HZ = 1_000_000;
 
-/** What CPUID answers for `leaf` on a processor of `mhz`; no modelled leaf has subleaves. A leaf beyond the last reads as the last basic one. */
+/**
+ * What CPUID answers for `leaf` on a processor of `mhz`; no modelled leaf has subleaves. A leaf beyond the last reads as the
+ * last basic one; one within the range that is not modelled as zero, which ends a C library's search for caches.
+ */
 export const hostCpuid = (leaf: number, mhz: number): CpuidResult => {
   switch (leaf >>> 0) {
     case 0:
@@ -78,7 +81,7 @@ export const hostCpuid = (leaf: number, mhz: number): CpuidResult => {
     case 0x80000008:
       return { ...ZERO, eax: PHYSICAL_BITS | (LINEAR_BITS << 8) };
     default:
-      return hostCpuid(MAX_BASIC, mhz);
+      return leaf >>> 0 < MAX_BASIC ? ZERO : hostCpuid(MAX_BASIC, mhz);
   }
 };
 

@@ -1,15 +1,24 @@
 /**
  * The machine's only memory: one `WebAssembly.Memory`, so that generated code can address it directly.
- * vCPU blocks, TLB arrays and decoded records come first, then the frames (MFN 0 at a 2 MiB boundary). Offsets are bytes from the start of the linear memory; `frameAt(mfn)` gives a frame's.
+ * vCPU blocks, TLB sets, decoded records and the map of code come first, then the frames (MFN 0 at a 2 MiB boundary). Offsets are bytes from the start of the linear memory; `frameAt(mfn)` gives a frame's.
  */
 import { PAGE_SIZE } from '../protocol/units.ts';
 
 export const VCPU_BLOCK_BYTES = 4096;
-/** A TLB set: arrays for reading, writing and fetching, of 1,024 entries {tag i64, addend i32, unused} each. */
+/**
+ * A TLB set: arrays for reading, writing and fetching, of 1,024 entries {tag i64, addend i32, unused} each; then how many fills there
+ * were since the last flush (u32), and which indices the first of them took (u16).
+ */
 export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 16;
 export const TLB_ARRAY_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
-export const TLB_SET_BYTES = 3 * TLB_ARRAY_BYTES;
+export const TLB_FILLS = 3 * TLB_ARRAY_BYTES;
+export const TLB_FILL_LIST = TLB_FILLS + 4;
+/** Indices that the list has room for. */
+export const TLB_LISTED = 64;
+export const TLB_SET_BYTES = TLB_FILLS + 256;
+/** Bit of a tag in a write array: the page may be written, but it holds code, so that whoever does has to say so. */
+export const TLB_MARKED = 2;
 /** Room for decoded instructions; untouched (so not resident) while only TypeScript kernels run. */
 export const RECORD_BYTES = 64 << 20;
 
@@ -30,6 +39,7 @@ export class Memory {
   readonly frames: number;
   readonly tlbs: number;
   readonly records: number;
+  readonly codeMap: number;
   readonly frameBase: number;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
@@ -47,7 +57,8 @@ export class Memory {
     this.frames = size.frames;
     this.tlbs = size.vcpus * VCPU_BLOCK_BYTES;
     this.records = this.tlbs + size.vcpus * 2 * TLB_SET_BYTES;
-    this.frameBase = Math.ceil((this.records + RECORD_BYTES) / FRAME_ALIGN) * FRAME_ALIGN;
+    this.codeMap = this.records + RECORD_BYTES;
+    this.frameBase = Math.ceil((this.codeMap + size.frames) / FRAME_ALIGN) * FRAME_ALIGN;
     const bytes = this.frameBase + size.frames * PAGE_SIZE;
     if (bytes > MAX_MEMORY_BYTES) {
       throw new RangeError(`memory: a machine of ${bytes} bytes exceeds ${MAX_MEMORY_BYTES}`);
@@ -60,7 +71,7 @@ export class Memory {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.view = new DataView(buffer);
-    this.code = new Uint8Array(size.frames);
+    this.code = new Uint8Array(buffer, this.codeMap, size.frames);
   }
 
   /** Byte offset of vCPU block `index`. */

@@ -11,7 +11,10 @@ import {
   TLB_ARRAY_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_SET_BYTES,
+  TLB_FILL_LIST,
+  TLB_FILLS,
+  TLB_LISTED,
+  TLB_MARKED,
 } from './memory.ts';
 import { ACCESS_READ, ACCESS_WRITE, PageWalk } from './page-walk.ts';
 import { PTE_P, PTE_PS, pteFrame, tableIndex } from './pte.ts';
@@ -22,25 +25,16 @@ import type { Vcpu } from './vcpu.ts';
  * of the address space has its first byte there, and looks for the tag of its last, which is 0.
  */
 const EMPTY = 1;
-/** Bit of a tag in a write array: the page may be written, but it holds code, so that whoever does has to say so. */
-const MARKED = 2;
-/** Up to so many fills, a flush clears entry by entry. */
-const SHORT_LIST = 64;
 
 export class Mmu {
   readonly #memory: Memory;
   readonly #costs: Costs;
   readonly #walk: PageWalk;
-  /** Per set: how many fills since its last flush, and which indices the first of them took. */
-  readonly #fills: Uint32Array;
-  readonly #filled: Uint16Array;
 
   constructor(memory: Memory, costs: Costs) {
     this.#memory = memory;
     this.#costs = costs;
     this.#walk = new PageWalk(memory);
-    this.#fills = new Uint32Array(memory.vcpus * 2);
-    this.#filled = new Uint16Array(memory.vcpus * 2 * SHORT_LIST);
     for (let index = 0; index < memory.vcpus; index++) {
       this.#empty(memory.tlbSet(index, 0));
       this.#empty(memory.tlbSet(index, 1));
@@ -143,7 +137,7 @@ export class Mmu {
     const { i32 } = this.#memory;
     const lo = va & ~4095;
     const word = (vcpu.tlbWrite >>> 2) + ((va >> 12) & (TLB_ENTRIES - 1)) * 4;
-    if (i32[word] !== (lo | MARKED) || i32[word + 1] !== Math.floor(va / 4294967296)) return -1;
+    if (i32[word] !== (lo | TLB_MARKED) || i32[word + 1] !== Math.floor(va / 4294967296)) return -1;
     const host = ((va | 0) + i32[word + 2]!) >>> 0;
     if (this.#memory.code[this.#memory.frameOf(host)] === 0) i32[word] = lo;
     return host;
@@ -154,7 +148,7 @@ export class Mmu {
     const { i32 } = this.#memory;
     const host = this.#memory.frameAt(mfn);
     this.#each(TLB_ARRAY_BYTES, (word) => {
-      if (((i32[word]! & ~MARKED) + i32[word + 2]!) >>> 0 === host) i32[word]! |= MARKED;
+      if (((i32[word]! & ~TLB_MARKED) + i32[word + 2]!) >>> 0 === host) i32[word]! |= TLB_MARKED;
     });
   }
 
@@ -168,10 +162,12 @@ export class Mmu {
 
   /** Every entry of one array of every set that has any, by its word. */
   #each(array: number, act: (word: number, index: number) => void): void {
-    for (let set = 0; set < this.#fills.length; set++) {
-      if (this.#fills[set] === 0) continue;
-      const base = (this.#memory.tlbSet(set >>> 1, (set & 1) as 0 | 1) + array) >>> 2;
-      for (let index = 0; index < TLB_ENTRIES; index++) act(base + index * 4, index);
+    const memory = this.#memory;
+    for (let set = 0; set < memory.vcpus * 2; set++) {
+      const base = memory.tlbSet(set >>> 1, (set & 1) as 0 | 1);
+      if (memory.u32[(base + TLB_FILLS) >>> 2] === 0) continue;
+      const word = (base + array) >>> 2;
+      for (let index = 0; index < TLB_ENTRIES; index++) act(word + index * 4, index);
     }
   }
 
@@ -186,11 +182,11 @@ export class Mmu {
     i32[word + 2] = (host & ~4095) - lo;
     const write = word + (TLB_ARRAY_BYTES >>> 2);
     if (writable) {
-      const mark = this.#memory.code[this.#memory.frameOf(host)] === 0 ? 0 : MARKED;
+      const mark = this.#memory.code[this.#memory.frameOf(host)] === 0 ? 0 : TLB_MARKED;
       i32[write] = lo | mark;
       i32[write + 1] = hi;
       i32[write + 2] = (host & ~4095) - lo;
-    } else if ((i32[write]! & ~MARKED) === lo && i32[write + 1] === hi) {
+    } else if ((i32[write]! & ~TLB_MARKED) === lo && i32[write + 1] === hi) {
       this.#clear(write, index);
     }
     this.#note(vcpu, index);
@@ -198,26 +194,28 @@ export class Mmu {
 
   /** Entry `index` of the vCPU's current set is taken. */
   #note(vcpu: Vcpu, index: number): void {
-    const set = vcpu.index * 2 + vcpu.tlbSelected;
-    const fills = this.#fills[set]!++;
-    if (fills < SHORT_LIST) this.#filled[set * SHORT_LIST + fills] = index;
+    const { u16, u32 } = this.#memory;
+    const base = vcpu.tlbRead;
+    const fills = u32[(base + TLB_FILLS) >>> 2]!++;
+    if (fills < TLB_LISTED) u16[((base + TLB_FILL_LIST) >>> 1) + fills] = index;
   }
 
   #flushSet(index: number, selected: 0 | 1): void {
-    const set = index * 2 + selected;
+    const { u16, u32 } = this.#memory;
     const base = this.#memory.tlbSet(index, selected);
-    const fills = this.#fills[set]!;
-    this.#fills[set] = 0;
-    if (fills > SHORT_LIST) {
+    const count = (base + TLB_FILLS) >>> 2;
+    const fills = u32[count]!;
+    u32[count] = 0;
+    if (fills > TLB_LISTED) {
       this.#empty(base);
       return;
     }
-    for (let i = 0; i < fills; i++) this.#drop(base, this.#filled[set * SHORT_LIST + i]!);
+    for (let i = 0; i < fills; i++) this.#drop(base, u16[((base + TLB_FILL_LIST) >>> 1) + i]!);
   }
 
   /** Empty entry `index` of all arrays of the set at `base`. */
   #drop(base: number, index: number): void {
-    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES)
+    for (let array = base; array < base + TLB_FILLS; array += TLB_ARRAY_BYTES)
       this.#clear((array >>> 2) + index * 4, index);
   }
 
@@ -229,8 +227,8 @@ export class Mmu {
 
   #empty(base: number): void {
     const { u8, u32 } = this.#memory;
-    u8.fill(0, base, base + TLB_SET_BYTES);
-    for (let array = base; array < base + TLB_SET_BYTES; array += TLB_ARRAY_BYTES) {
+    u8.fill(0, base, base + TLB_FILLS);
+    for (let array = base; array < base + TLB_FILLS; array += TLB_ARRAY_BYTES) {
       u32[array >>> 2] = EMPTY;
       u32[(array + TLB_ARRAY_BYTES - TLB_ENTRY_BYTES) >>> 2] = EMPTY;
     }

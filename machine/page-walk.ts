@@ -33,8 +33,8 @@ export const ACCESS_FETCH = 2;
 /** `faultVector` of a walk that failed in the second dimension. */
 export const FAULT_EPT = 256;
 
-const CR0_WP = 0x10000;
-const EFER_NXE = 0x800;
+export const CR0_WP = 0x10000;
+export const EFER_NXE = 0x800;
 /** Bits of an EPT violation's qualification: the guest address is valid; it was the access itself, not a table's. */
 const QUALIFICATION_LINEAR = 0x80;
 const QUALIFICATION_FINAL = 0x100;

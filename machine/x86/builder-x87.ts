@@ -25,8 +25,8 @@ export type X87Field = 'control' | 'status' | 'valid' | 'opcode' | 'ip' | 'dp';
 
 /**
  * The x87 and its stack. ST(i) is an operand: reading one that is empty is a stack fault, writing makes it valid. Operations
- * raise exceptions and set C0 to C3; an invalid one, if masked, gives the indefinite value of its format. All but the
- * last seven stand in the body of `x87` only.
+ * raise exceptions and set C0 to C3; an invalid one, if masked, gives the indefinite value of its format. What
+ * stands before `x87Pending` is for the body of `x87` only.
  */
 export interface X87<V, O extends Sized> {
   /**
@@ -42,7 +42,7 @@ export interface X87<V, O extends Sized> {
   x87Pop(): void;
   /** ST(i) becomes empty. */
   x87Free(register: O): void;
-  /** To and from 80 bits. Rounding to integers as the control word says, or truncating. */
+  /** To and from 80 bits. A store to memory that over- or underflows unmasked does not happen. */
   x87From(format: X87Format, bits: V): V;
   x87To(format: X87Format, value: V): V;
   /** `y` may be in any format but `decimal`. */
@@ -52,13 +52,13 @@ export interface X87<V, O extends Sized> {
   x87Unary(op: X87Unary, x: V): V;
   /** The third is whether there are results: else `x` was out of range, and C2 is set. */
   x87Pair(op: X87Pair, x: V): readonly [V, V, V];
-  /** Condition codes as bits of the status word; C0 to C3 are CF, (C1), PF and ZF. A quiet comparison takes a quiet NaN. */
+  /** Condition codes, as bits of the status word: C0 less, C3 equal, all but C1 unordered. To a quiet one a quiet NaN is not invalid. */
   x87Compare(kind: 'quiet' | 'signalling', x: V, y: V, format?: X87Format): V;
   /** `x` unless `condition` is zero; the indefinite value after a stack fault. */
   x87Select(condition: V, x: V, y: V): V;
-  /** What fxam says of ST(0), empty or not. */
+  /** What FXAM says of ST(0), empty or not. */
   x87Examine(): V;
-  /** Sets condition codes: those in `mask`. */
+  /** Sets those in `mask`; C1 says otherwise how the result was rounded, or which stack fault it was. */
   x87Codes(mask: number, codes: V): void;
 
   /** #MF if an unmasked exception is pending. */
@@ -71,6 +71,6 @@ export interface X87<V, O extends Sized> {
   /** ST(i), empty or not. */
   x87Raw(i: number): V;
   setX87Raw(i: number, value: V): void;
-  /** A waiting MMX instruction: TOP becomes 0 and no register is empty. */
+  /** A waiting instruction of MMX: TOP becomes 0 and no register is empty. */
   mmx(body: () => void): void;
 }

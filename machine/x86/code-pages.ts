@@ -5,7 +5,8 @@
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
 import { NO_BREAKPOINTS } from './debugger.ts';
-import { decode } from './decoder.ts';
+import { decode, type Operation } from './decoder.ts';
+import type { Handlers } from './handlers.ts';
 import { MAX_LENGTH } from './operands.ts';
 import {
   HANDLER,
@@ -15,9 +16,10 @@ import {
   PAGE_RECORD_BYTES,
   PAGE_RECORDS,
   RECORD_SIZE,
-  signatureOf,
   writeRecord,
 } from './record.ts';
+import type { Form } from './row.ts';
+import { shortKey, signatureOf } from './signature.ts';
 
 const PAGE_BYTES = 4096;
 /** So many instructions are decoded at once, unless one ends the block before. */
@@ -28,7 +30,9 @@ const PATIENCE = 256;
 export class CodePages {
   readonly #memory: Memory;
   readonly #mmu: Mmu;
-  readonly #handlers: ReadonlyMap<string, number>;
+  readonly #handlers: Handlers;
+  /** Handlers by form and `shortKey`. */
+  readonly #numbers = new Map<Form, Map<number, number>>();
   /** Of each frame, where its records begin; 0: it has none. */
   readonly #records: Uint32Array;
   /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
@@ -38,7 +42,7 @@ export class CodePages {
   /** How far into a page an instruction at a breakpoint is. */
   #slow: ReadonlySet<number> = NO_BREAKPOINTS;
 
-  constructor(memory: Memory, mmu: Mmu, handlers: ReadonlyMap<string, number>) {
+  constructor(memory: Memory, mmu: Mmu, handlers: Handlers) {
     this.#memory = memory;
     this.#mmu = mmu;
     this.#handlers = handlers;
@@ -94,13 +98,13 @@ export class CodePages {
       const operation = decode(
         u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
       );
-      const signature = typeof operation === 'string' ? undefined : signatureOf(operation, at);
-      const handler = signature && this.#handlers.get(signature.key);
-      if (typeof operation === 'string' || !signature || !handler || this.#slow.has(at)) {
+      const slow = typeof operation === 'string' || this.#slow.has(at);
+      const handler = slow ? HANDLER_SLOW : this.#handler(operation, at);
+      if (typeof operation === 'string' || handler === HANDLER_SLOW) {
         this.#put(record, HANDLER_SLOW);
         return;
       }
-      writeRecord(view, record, handler, at, signature);
+      writeRecord(view, record, handler, at, operation);
       at += operation.length;
     }
   }
@@ -118,6 +122,22 @@ export class CodePages {
     const end = Math.min(offset + bytes, PAGE_BYTES);
     for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
       this.#put(records + at * RECORD_SIZE, HANDLER_MISS);
+  }
+
+  #handler(operation: Operation, at: number): number {
+    const { form } = operation;
+    let numbers = this.#numbers.get(form);
+    if (numbers === undefined) {
+      numbers = new Map();
+      this.#numbers.set(form, numbers);
+    }
+    const key = shortKey(operation, at);
+    const known = key < 0 ? HANDLER_SLOW : numbers.get(key);
+    if (known !== undefined) return known;
+    const signature = signatureOf(operation, at);
+    const number = signature ? this.#handlers.numberOf(signature) : HANDLER_SLOW;
+    numbers.set(key, number);
+    return number;
   }
 
   /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */

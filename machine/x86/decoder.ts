@@ -13,7 +13,7 @@ import {
   operand,
   type Undecodable,
 } from './operands.ts';
-import { type Form, NO_PREFIX, type OperandSpec } from './row.ts';
+import { type Form, NO_PREFIX, REGISTER_ONLY } from './row.ts';
 import { rows } from './rows.ts';
 
 export interface Operation {
@@ -95,8 +95,6 @@ const opcodeMap = (c: Cursor): number => {
   c.opcode = c.byte();
   return map;
 };
-
-const REGISTER_ONLY: ReadonlySet<OperandSpec['kind']> = new Set(['R', 'U', 'N', 'STi']);
 
 const matches = (form: Form, c: Cursor): boolean => {
   const prefix = c.repeat || (c.operandSize ? 0x66 : NO_PREFIX);

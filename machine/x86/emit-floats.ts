@@ -8,7 +8,7 @@ import { MXCSR } from '../vcpu.ts';
 import type { FloatOp, Floats, FloatWidth, Numeric } from './builder.ts';
 import { EmitFlags } from './emit-flags.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
-import type { HandlerOperand } from './record.ts';
+import type { HandlerOperand } from './signature.ts';
 import { I32, I64, V128 } from './wasm-code.ts';
 
 /** All exceptions masked, PE set, to nearest, denormals as they are; the other flags may be anything. */

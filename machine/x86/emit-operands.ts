@@ -11,15 +11,14 @@ import {
   BASE,
   DEBT,
   DISPLACEMENT,
-  type HandlerOperand,
   IMMEDIATE,
   INDEX,
   MASK,
   OPERAND,
   SCALE,
   SEGMENT,
-  type Signature,
 } from './record.ts';
+import type { HandlerOperand, Signature } from './signature.ts';
 import { type Access, I32, I64, V128, type WasmCode } from './wasm-code.ts';
 
 /** The locals of the interpreter's function; 0 is the vCPU block. */
@@ -43,8 +42,8 @@ export interface Places {
   /** The evaluator is to execute this instruction; an access failed. */
   readonly bail: number;
   readonly failed: number;
-  /** (address's low half, high half, bytes, write) to the host's offset, or 0: the access failed. */
-  readonly slow: number;
+  /** The function that is called for what is not in the TLB. */
+  readonly walk: number;
 }
 
 const CPU = 0;
@@ -264,10 +263,10 @@ export abstract class EmitOperands extends EmitX87 {
       .plain('i32.add')
       .set(host);
     code.else();
-    code.get(low);
+    code.get(CPU).get(low);
     this.push(address);
     code.i64(32n).plain('i64.shr_u').plain('i32.wrap_i64');
-    code.i32(w).i32(access).call(this.places.slow).tee(host);
+    code.i32(w).i32(access).call(this.places.walk).tee(host);
     code.plain('i32.eqz').brIf(this.places.failed);
     const { budget } = this.at;
     code.get(budget).get(CPU).access('i32.load', DEBT).plain('i32.sub').set(budget);

@@ -3,7 +3,7 @@ import type { Builder } from './builder.ts';
 import type { X87 } from './builder-x87.ts';
 import { EmitFloats } from './emit-floats.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
-import type { HandlerOperand } from './record.ts';
+import type { HandlerOperand } from './signature.ts';
 
 type Whole = Builder<Value, HandlerOperand>;
 

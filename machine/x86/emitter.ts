@@ -8,7 +8,8 @@ import { EmitOperands } from './emit-operands.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
-import { type HandlerOperand, IMMEDIATE, RECORD_BYTES_LOG, STRIDE } from './record.ts';
+import { IMMEDIATE, RECORD_BYTES_LOG, STRIDE } from './record.ts';
+import type { HandlerOperand } from './signature.ts';
 import { I32, I64 } from './wasm-code.ts';
 
 /** The vCPU block. */

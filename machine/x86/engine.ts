@@ -3,7 +3,7 @@
  * the caller's: the engine knows no hypervisor, delivers no exception and reads no clock but that of the vCPU's CPU.
  * The interpreter does the work; what it hands back, the evaluator does.
  */
-import { CAUSE_WORK } from '../account.ts';
+import { CAUSE_TLB_MISS, CAUSE_WALK, CAUSE_WORK } from '../account.ts';
 import { VECTOR_GP } from '../exit.ts';
 import type { Machine } from '../machine.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
@@ -13,14 +13,9 @@ import { CodePages } from './code-pages.ts';
 import { NO_BREAKPOINTS } from './debugger.ts';
 import { Evaluator } from './evaluator.ts';
 import { TF } from './flags.ts';
-import {
-  interpreter,
-  REASON_FAILED,
-  REASON_FETCH,
-  REASON_MISS,
-  REASON_SLOW,
-} from './interpreter.ts';
-import { BOUNCE, DEBT, LEFT, MASK_32, MASK_64 } from './record.ts';
+import { Handlers } from './handlers.ts';
+import { REASON_FAILED, REASON_FETCH, REASON_MISS, REASON_SLOW } from './interpreter.ts';
+import { BOUNCE, CODE_MAP, DEBT, FILLS, FRAME_BASE, LEFT, MASK_32, MASK_64 } from './record.ts';
 import { Fault, type Outcome } from './state.ts';
 import { VcpuMemory } from './vcpu-memory.ts';
 import { VcpuState } from './vcpu-state.ts';
@@ -29,6 +24,8 @@ const DONE: Outcome = { kind: 'done' };
 /** The host compiles a function better after it has returned: none runs longer than this. */
 const SLICE = 1 << 20;
 const PAGE_BYTES = 4096;
+/** Of page tables, and so references of a walk. */
+const LEVELS = 4;
 
 /** What the evaluator has of a vCPU. */
 interface Context {
@@ -36,13 +33,13 @@ interface Context {
   readonly evaluator: Evaluator;
 }
 
-type Run = (block: number, budget: number) => number;
-
 export class Engine {
   readonly #machine: Machine;
   readonly #instruction: number;
+  /** What a walk of four levels and its fill cost, in instructions; 0: that is no whole number, so only Mmu walks. */
+  readonly #fillCost: number;
   readonly #pages: CodePages;
-  readonly #run: Run;
+  readonly #handlers: Handlers;
   readonly #contexts: Context[] = [];
   /** Who runs, and how many instructions it was given: a slow access makes that less. */
   #vcpu!: Vcpu;
@@ -51,15 +48,16 @@ export class Engine {
   #refused: Fault | undefined;
 
   constructor(machine: Machine) {
-    const { module, handlers } = interpreter();
     const { memory, mmu } = machine;
     this.#machine = machine;
-    this.#instruction = machine.costs.instruction;
-    this.#pages = new CodePages(memory, mmu, handlers);
-    const slow = (low: number, high: number, bytes: number, write: number): number =>
-      this.#slow(high * 2 ** 32 + (low >>> 0), bytes, write);
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.wasm, slow } });
-    this.#run = exports['run'] as unknown as Run;
+    const { instruction, walkReference, tlbFill } = machine.costs;
+    this.#instruction = instruction;
+    const cost = (LEVELS * walkReference + tlbFill) / instruction;
+    this.#fillCost = Number.isInteger(cost) ? cost : 0;
+    this.#handlers = new Handlers(memory.wasm, (low, high, bytes, write) =>
+      this.#slow(high * 2 ** 32 + (low >>> 0), bytes, write),
+    );
+    this.#pages = new CodePages(memory, mmu, this.#handlers);
   }
 
   /**
@@ -80,7 +78,8 @@ export class Engine {
       const budget = Math.min(this.#budget(), last - vcpu.get(ICOUNT));
       if (budget <= 0) return DONE;
       this.#given = budget;
-      const reason = this.#run(vcpu.block, budget);
+      const reason = this.#handlers.run(vcpu.block, budget);
+      this.#drain();
       this.#charge(this.#given - (vcpu.lo(LEFT) | 0));
       if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
       if (reason === REASON_FAILED || reason === REASON_SLOW) {
@@ -110,6 +109,9 @@ export class Engine {
   }
 
   #prepare(vcpu: Vcpu): void {
+    const { memory } = this.#machine;
+    vcpu.setHalves(FRAME_BASE, memory.frameBase, this.#fillCost === 0 ? 0 : memory.frames);
+    vcpu.setHalves(CODE_MAP, memory.codeMap, this.#fillCost);
     vcpu.setHalves(MASK_64, 0xffffffff, 0xffffffff);
     vcpu.setHalves(MASK_32, 0xffffffff, 0);
   }
@@ -152,6 +154,7 @@ export class Engine {
   #slow(va: number, bytes: number, write: number): number {
     const { memory, mmu } = this.#machine;
     const vcpu = this.#vcpu;
+    this.#drain();
     this.#refused = undefined;
     // Of an address that is not canonical the evaluator knows the segment, and so the vector.
     if (!isCanonical(va) || !isCanonical(va + bytes - 1)) return 0;
@@ -185,6 +188,19 @@ export class Engine {
       this.#refused = thrown;
       return 0;
     }
+  }
+
+  /** What the interpreter filled into the TLB by itself: it has taken the time off its budget, but charged nobody. */
+  #drain(): void {
+    const vcpu = this.#vcpu;
+    const fills = vcpu.lo(FILLS);
+    if (fills === 0) return;
+    const { walkReference, tlbFill } = this.#machine.costs;
+    const references = fills * LEVELS;
+    vcpu.pcpu.chargeMany(CAUSE_WALK, references, references * walkReference);
+    vcpu.pcpu.chargeMany(CAUSE_TLB_MISS, fills, fills * tlbFill);
+    this.#given -= fills * this.#fillCost;
+    vcpu.setLow(FILLS, 0);
   }
 
   /** A walk took time: of what it was given, the interpreter has less left. */

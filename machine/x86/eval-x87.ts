@@ -10,7 +10,6 @@ import type { Operand } from './operands.ts';
 import {
   compare,
   DE,
-  type Environment,
   EXTENDED,
   IE,
   OE,
@@ -29,6 +28,7 @@ import {
   fromFormat,
   INDEFINITE,
   isNumber,
+  quiet,
   remainder,
   toFormat,
   type Wide,
@@ -59,20 +59,10 @@ const CODES = C0 | C1 | C2 | C3;
 /** Significand bits by precision control; 1 is reserved. */
 const PRECISION = [24, 64, 53, 64];
 
-const idle = (): Environment => ({
-  rounding: 0,
-  masked: EXCEPTIONS,
-  denormalsAreZero: false,
-  flushToZero: false,
-  nan: 'larger',
-  flags: 0,
-  roundedUp: false,
-});
-
 export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
   abstract override readonly state: State;
   /** What the current instruction has raised. */
-  #env = idle();
+  #env = quiet();
   #stack: 'ok' | 'underflow' | 'overflow' = 'ok';
   /** A store that over- or underflowed unmasked. */
   #unstored = false;
@@ -89,7 +79,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
   x87(body: () => void): void {
     this.x87Pending();
     const { control } = this.state.x87;
-    this.#env = { ...idle(), rounding: (control >> 10) & 3, masked: control & EXCEPTIONS };
+    this.#env = { ...quiet(), rounding: (control >> 10) & 3, masked: control & EXCEPTIONS };
     this.#stack = 'ok';
     this.#unstored = false;
     this.#late = 0;
@@ -100,7 +90,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
       this.#finish();
       this.point();
     } finally {
-      this.#env = idle();
+      this.#env = quiet();
       this.#unstored = false;
     }
   }
@@ -296,7 +286,7 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
     const value = this.x87Raw(0);
     const sign = value & SIGN ? C1 : 0;
     if (((x87.valid >> top(x87)) & 1) === 0) return BigInt(sign | C3 | C0);
-    const { kind, denormal } = unpack(EXTENDED, idle(), value);
+    const { kind, denormal } = unpack(EXTENDED, quiet(), value);
     const classes = {
       zero: C3,
       finite: denormal ? C3 | C2 : C2,
@@ -355,6 +345,15 @@ export abstract class BigX87 extends BigFloats implements X87<bigint, Operand> {
     const { x87 } = this.state;
     this.effect();
     x87.setRegister(physical(x87, i), value);
+  }
+
+  vector(register: number): bigint {
+    return this.state.vectors[register]!;
+  }
+
+  setVector(register: number, value: bigint): void {
+    this.effect();
+    this.state.vectors[register] = value;
   }
 
   mmx(body: () => void): void {

@@ -87,15 +87,6 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     this.state.gpr[register] = value;
   }
 
-  vector(register: number): bigint {
-    return this.state.vectors[register]!;
-  }
-
-  setVector(register: number, value: bigint): void {
-    this.#effects = true;
-    this.state.vectors[register] = value;
-  }
-
   getIndex(register: number): bigint {
     return truncate(this.#op!.addressWidth, this.get(register));
   }

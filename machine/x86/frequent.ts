@@ -2,7 +2,10 @@
  * Which handlers stand in the interpreter's main function: those of the instructions that compiled programs do nearly
  * all of their work with, with the operands that they have there.
  */
-import type { Signature } from './record.ts';
+
+import { signaturesOf } from './representatives.ts';
+import { rows } from './rows.ts';
+import type { Signature } from './signature.ts';
 
 /** Shapes of operands: r register, m and x memory, i immediate, f a fixed register, n and F branches, c a condition, v vector. */
 const LETTERS: Readonly<Record<string, string>> = {
@@ -47,9 +50,15 @@ const FREQUENT: Readonly<Record<string, string>> = {
   movdqa: '16: vv vm mv',
   movdqu: '16: vm',
   pxor: '16: vv',
+  movsd: '16: vm  8: mv',
+  movapd: '16: vv',
+  addsd: '8: vv vm',
+  subsd: '8: vv vm',
+  mulsd: '8: vv vm',
+  comisd: '8: vv',
 };
 
-const wanted = new Set(
+const wanted: ReadonlySet<string> = new Set(
   Object.entries(FREQUENT).flatMap(([name, widths]) =>
     widths.split(/\s{2,}/).flatMap((list) => {
       const [width, shapes] = list.split(':');
@@ -61,10 +70,13 @@ const wanted = new Set(
   ),
 );
 
-export const isFrequent = ({ operation, operands }: Signature): boolean => {
+const isFrequent = ({ operation, operands }: Signature): boolean => {
   const shapes = operands.map(
     ({ shape }) =>
       LETTERS[shape] ?? (shape.startsWith('%') ? 'f' : shape.startsWith('?') ? 'c' : 's'),
   );
   return wanted.has(`${operation.form.row.name} ${operation.width} ${shapes.join('')}`);
 };
+
+export const frequentSignatures = (): Signature[] =>
+  signaturesOf(rows.filter(({ name }) => FREQUENT[name] !== undefined)).filter(isFrequent);

@@ -7,16 +7,18 @@
  *     leave:  RIP, flags and what is left of the budget back to the vCPU block; the reason is the result
  *
  * A host's compiler does well with a few hundred handlers in one function, and badly with two thousand. So what programs
- * do all the time is in `run`, and the rest in `rare`, which executes one instruction.
+ * do all the time is in this function, and every other handler is a function of its own, called through a table and
+ * generated when a program first needs it.
  */
 import { TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_ENTRY_BYTES } from '../memory.ts';
 import { RFLAGS, RIP, TLB_READ } from '../vcpu.ts';
 import { EmitFlags } from './emit-flags.ts';
 import type { Places, Registers } from './emit-operands.ts';
 import { NotGenerated } from './emit-values.ts';
+import { WALK_PARAMETERS, walkFunction } from './emit-walk.ts';
 import { Emitter } from './emitter.ts';
 import { STATUS } from './flags.ts';
-import { isFrequent } from './frequent.ts';
+import { frequentSignatures } from './frequent.ts';
 import {
   FIRST_HANDLER,
   HANDLER,
@@ -26,11 +28,11 @@ import {
   LEFT,
   PAGE_VA,
   RECORD_BYTES_LOG,
-  type Signature,
   TARGET,
 } from './record.ts';
-import { representatives } from './representatives.ts';
-import { I32, I64, WasmCode, wasmModule } from './wasm-code.ts';
+import type { Signature } from './signature.ts';
+import { I32, I64, WasmCode } from './wasm-code.ts';
+import { type FunctionType, INDIRECT_TYPE, wasmModule } from './wasm-module.ts';
 
 /** Why the function returned. RIP is at the instruction that is next; for FAILED and SLOW it has not been counted. */
 export const REASON_BUDGET = 0;
@@ -44,46 +46,58 @@ export const REASON_FAILED = 4;
 
 const CPU = 0;
 const BUDGET = 1;
-/** Functions: the imported one, `rare`. */
+/** Functions of the main module, and the imported one of the others. */
 const SLOW = 0;
-const RARE = 2;
+const WALK = 1;
+const RARE_WALK = 0;
 const FETCH = 2 * TLB_ARRAY_BYTES;
+
+/** (address's low half, high half, bytes, write) to the host's offset, or 0. */
+const SLOW_TYPE: FunctionType = { parameters: [I32, I32, I32, I32], results: [I32] };
+const WALK_TYPE: FunctionType = { parameters: WALK_PARAMETERS, results: [I32] };
+/** (vCPU block, budget) to a reason. */
+const RUN_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] };
+/** (vCPU block, budget, record, records, page, tlb) to the next record, or what else comes next; the budget left is in the block. */
+const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32, I32, I64, I32], results: [I32] };
 
 export interface Interpreter {
   readonly module: WebAssembly.Module;
-  /** Numbers of handlers by what they are for. */
+  /** Numbers of the handlers in it, by what they are for; others begin at `rare`. */
   readonly handlers: ReadonlyMap<string, number>;
+  readonly rare: number;
 }
 
 let made: Interpreter | undefined;
 
-/** The module, made once. */
+/** The main function, made once. */
 export const interpreter = (): Interpreter => {
   made ??= generate();
   return made;
 };
 
 const generate = (): Interpreter => {
-  const all = [...representatives().values()];
-  const order = [...all.filter(isFrequent), ...all.filter((each) => !isFrequent(each))];
-  const frequent = order.findIndex((each) => !isFrequent(each));
-  const handlers = new Map<string, number>();
-  const run = runFunction(order.slice(0, frequent), handlers, FIRST_HANDLER);
-  const rare = rareFunction(order.slice(frequent), handlers, FIRST_HANDLER + frequent);
-  const bytes = wasmModule([
-    { parameters: [I32, I32, I32, I32], results: [I32], name: 'slow' },
-    { parameters: [I32, I32], results: [I32], name: 'run', code: run },
-    { parameters: [I32, I32, I32, I32, I64, I32], results: [I32], code: rare },
-  ]);
-  return { module: new WebAssembly.Module(bytes), handlers };
+  const signatures = frequentSignatures();
+  const rare = FIRST_HANDLER + signatures.length;
+  const module = wasmModule({
+    imports: [['slow', SLOW_TYPE]],
+    functions: [
+      ['walk', WALK_TYPE, walkFunction(SLOW)],
+      ['run', RUN_TYPE, runFunction(signatures, rare)],
+    ],
+    indirect: RARE_TYPE,
+  });
+  const handlers = new Map(signatures.map(({ key }, i) => [key, FIRST_HANDLER + i]));
+  return { module, handlers, rare };
 };
 
-/** (vCPU block, budget) to a reason. */
-const runFunction = (
-  signatures: readonly Signature[],
-  handlers: Map<string, number>,
-  first: number,
-): WasmCode => {
+/** A handler as a module of its own, or undefined: the evaluator has to do it. */
+export const rareModule = (signature: Signature): WebAssembly.Module | undefined => {
+  const code = rareFunction(signature);
+  if (code === undefined) return undefined;
+  return wasmModule({ imports: [['walk', WALK_TYPE]], functions: [['rare', RARE_TYPE, code]] });
+};
+
+const runFunction = (signatures: readonly Signature[], firstRare: number): WasmCode => {
   const code = new WasmCode(2);
   const local = (type: typeof I32 | typeof I64): number => code.local(type);
   const at: Registers = {
@@ -106,7 +120,7 @@ const runFunction = (
   const bail = code.block();
   const miss = code.block();
   const spent = code.block();
-  const places: Places = { next, jump, bail, failed, slow: SLOW };
+  const places: Places = { next, jump, bail, failed, walk: WALK };
   const labels = signatures.map(() => code.block()).reverse();
   const rare = code.block();
   const pageEnd = code.block();
@@ -123,8 +137,8 @@ const runFunction = (
   pushRip(code, at);
   code.set(at.target).get(BUDGET).i32(1).plain('i32.add').set(BUDGET).br(jump);
   code.end(); // rare
-  callRare(code, at, places);
-  bodies(code, at, places, signatures, handlers, first);
+  callRare(code, at, places, firstRare);
+  bodies(code, at, places, signatures);
   for (const why of [REASON_BUDGET, REASON_MISS, REASON_SLOW, REASON_FAILED]) {
     code.end().i32(why).set(reason);
     if (why !== REASON_FAILED) code.br(stop);
@@ -140,18 +154,13 @@ const runFunction = (
   return code;
 };
 
-/** What `rare` returns where the next record is not: it jumps to TARGET, the evaluator is to do it, an access failed. */
+/** What a rare handler returns where the next record is not: it jumps to TARGET, the evaluator is to do it, an access failed. */
 const JUMPED = 0;
 const BAILED = 1;
 const REFUSED = 2;
 
-/** (vCPU block, budget, record, records, page, tlb) to the next record or one of those; the budget left is in the block. */
-const rareFunction = (
-  signatures: readonly Signature[],
-  handlers: Map<string, number>,
-  first: number,
-): WasmCode => {
-  const code = new WasmCode(6);
+const rareFunction = (signature: Signature): WasmCode | undefined => {
+  const code = new WasmCode(RARE_TYPE.parameters.length);
   const at: Registers = {
     ...{ budget: BUDGET, record: 2, records: 3, page: 4, tlb: 5 },
     target: code.local(I64),
@@ -160,10 +169,12 @@ const rareFunction = (
   const failed = code.block();
   const bail = code.block();
   const next = code.block();
-  const labels = signatures.map(() => code.block()).reverse();
-  code.get(at.record).access('i32.load16_u', HANDLER).i32(first).plain('i32.sub');
-  code.brTable(labels, bail);
-  bodies(code, at, { next, jump, bail, failed, slow: SLOW }, signatures, handlers, first);
+  try {
+    new Emitter(code, at, { next, jump, bail, failed, walk: RARE_WALK }, signature).handler();
+  } catch (thrown) {
+    if (thrown instanceof NotGenerated) return undefined;
+    throw thrown;
+  }
   // next, bail, failed, jump
   const left = (): WasmCode => code.get(CPU).get(BUDGET).access('i32.store', LEFT);
   code.end();
@@ -174,11 +185,12 @@ const rareFunction = (
   return code.i32(JUMPED);
 };
 
-/** Have `rare` execute the record. */
-const callRare = (code: WasmCode, at: Registers, places: Places): void => {
+/** Have the record executed by the function that its handler names. */
+const callRare = (code: WasmCode, at: Registers, places: Places, firstRare: number): void => {
   const result = code.local(I32);
   code.get(CPU).get(BUDGET).get(at.record).get(at.records).get(at.page).get(at.tlb);
-  code.call(RARE).set(result);
+  code.get(at.record).access('i32.load16_u', HANDLER).i32(firstRare).plain('i32.sub');
+  code.callIndirect(INDIRECT_TYPE).set(result);
   code.get(CPU).access('i32.load', LEFT).set(BUDGET);
   code.get(result).i32(BAILED).plain('i32.eq').brIf(places.bail);
   code.get(result).i32(REFUSED).plain('i32.eq').brIf(places.failed);
@@ -216,35 +228,18 @@ const follow = (code: WasmCode, at: Registers, reason: number, leave: number): v
   code.i32(RECORD_BYTES_LOG).plain('i32.shl').plain('i32.add').set(at.record);
 };
 
-/** The handlers of `signatures`, each after the end of its block; those that cannot be generated bail. */
+/** The handlers of `signatures`, each after the end of its block. */
 const bodies = (
   code: WasmCode,
   at: Registers,
   places: Places,
   signatures: readonly Signature[],
-  handlers: Map<string, number>,
-  first: number,
 ): void => {
   const kept = code.taken;
-  for (const [i, signature] of signatures.entries()) {
+  for (const signature of signatures) {
     code.end();
     code.reuse(kept);
-    if (generated(code, new Emitter(code, at, places, signature)))
-      handlers.set(signature.key, first + i);
-    else code.br(places.bail);
-  }
-};
-
-/** @returns false, and nothing written, when the row asks for what cannot be generated. */
-const generated = (code: WasmCode, emitter: Emitter): boolean => {
-  const start = code.mark;
-  try {
-    emitter.handler();
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof NotGenerated)) throw thrown;
-    code.rewind(start);
-    return false;
+    new Emitter(code, at, places, signature).handler();
   }
 };
 

@@ -11,14 +11,14 @@
 import { FS_BASE, GS_BASE, XMM } from '../vcpu.ts';
 import type { Operation } from './decoder.ts';
 import { BASE_RIP, type MemoryOperand, type Operand } from './operands.ts';
-import { rows } from './rows.ts';
 
 export const RECORD_BYTES_LOG = 5;
 export const RECORD_SIZE = 32;
 export const HANDLER = 0;
 export const STRIDE = 2;
 export const OPERAND = 4;
-const OPERANDS = 3;
+/** So many operands may be registers that the record names. */
+export const OPERANDS = 3;
 export const BASE = 10;
 export const INDEX = 12;
 export const SCALE = 14;
@@ -41,11 +41,17 @@ export const PAGE_VA = 1280;
 export const ZERO = 1288;
 export const MASK_64 = 1296;
 export const MASK_32 = 1304;
-/** u32: instructions left, and by how many a slow access lessened them. */
+/** u32: instructions left, and by how many an access that missed the TLB lessened them. */
 export const LEFT = 1312;
 export const DEBT = 1316;
 /** Where a rare instruction jumped. */
 export const TARGET = 1320;
+/** u32: where frames begin, how many there are, where the map of those with code is; what a fill costs, in instructions; fills. */
+export const FRAME_BASE = 1344;
+export const FRAMES = 1348;
+export const CODE_MAP = 1352;
+export const FILL_COST = 1356;
+export const FILLS = 1360;
 /** A read that crosses into another page is put together here. */
 export const BOUNCE = 1328;
 
@@ -55,124 +61,57 @@ export const HANDLER_PAGE_END = 1;
 export const HANDLER_SLOW = 2;
 export const FIRST_HANDLER = 3;
 
-/** How an operand reaches a handler. Two operands of one kind and width differ only in the record. */
-export type Kind =
-  | 'register'
-  | 'vector'
-  /** base + displacement. */
-  | 'memory'
-  /** With index, segment, address size. */
-  | 'indexed'
-  | 'immediate'
-  /** A branch into the same page, or out of it. */
-  | 'near'
-  | 'far';
-
-/** An operand of a handler: a kind, or a fixed register, a string's pointer, a condition: `%3`, `@7`, `?4`. */
-export type Shape = Kind | `%${number}` | `@${number}` | `?${number}`;
-
-export interface HandlerOperand {
-  readonly width: Operation['width'];
-  readonly shape: Shape;
-  /** Its place among OPERANDs. */
-  readonly slot: number;
-}
-
-/** What a handler is made for. */
-export interface Signature {
-  readonly operation: Operation;
-  readonly operands: readonly HandlerOperand[];
-  readonly key: string;
-}
-
-const rowNumbers = new Map(rows.map((row, i) => [row, i]));
-
 /** Offset of a register operand in the vCPU block. */
-const registerOffset = (o: Extract<Operand, { kind: 'register' }>): number =>
+export const registerOffset = (o: Extract<Operand, { kind: 'register' }>): number =>
   8 * o.register + (o.high ? 1 : 0);
 
-const memoryShape = (o: MemoryOperand, kind: string): Shape | undefined => {
-  const plain = o.addressWidth === 8 && o.segment === 0;
-  if (kind === 'X' || kind === 'Y') return plain ? `@${o.base}` : undefined;
-  if (BigInt.asIntN(31, o.displacement) !== o.displacement) return undefined;
-  return plain && o.index < 0 ? 'memory' : 'indexed';
-};
-
-const shapeOf = (operation: Operation, i: number, at: number): Shape | undefined => {
-  const o = operation.operands[i]!;
-  const spec = operation.form.operands[i]!;
-  switch (o.kind) {
-    case 'register':
-      return spec.kind === 'fixed' ? `%${registerOffset(o)}` : 'register';
-    case 'vector':
-      return 'vector';
-    case 'memory':
-      return memoryShape(o, spec.kind);
-    case 'condition':
-      return `?${Number(o.value)}`;
-    case 'immediate':
-      return 'immediate';
-    case 'relative': {
-      const to = at + operation.length + Number(o.value);
-      return to >= 0 && to < 4096 ? 'near' : 'far';
-    }
-    default:
-      return undefined;
-  }
-};
-
-/** The handler that `operation`, at offset `at` of its page, needs; undefined when only the evaluator does it. */
-export const signatureOf = (operation: Operation, at: number): Signature | undefined => {
-  const { form, width, addressWidth, repeat } = operation;
-  const { traits, semantics } = form.row;
-  if (semantics === undefined || traits.privilege !== undefined) return undefined;
-  const operands: HandlerOperand[] = [];
-  let key = `${rowNumbers.get(form.row)} ${width}`;
-  let immediates = 0;
-  for (let i = 0; i < operation.operands.length; i++) {
-    const shape = shapeOf(operation, i, at);
-    if (shape === undefined) return undefined;
-    if (shape === 'immediate' && ++immediates > 1) return undefined;
-    if ((shape === 'register' || shape === 'vector') && i >= OPERANDS) return undefined;
-    const o = operation.operands[i]!;
-    operands.push({ width: o.width, shape, slot: i });
-    const aligned = o.kind === 'memory' && o.aligned ? 'a' : '';
-    key += ` ${shape}${o.width}${aligned}`;
-  }
-  if (traits.rep) key += ` r${repeat}`;
-  // Only rows that count with the address size have none with it but in an operand.
-  if (addressWidth !== 8 && !operands.some(({ shape }) => shape === 'indexed')) return undefined;
-  return { operation, operands, key };
-};
-
-/** Fills the record at `record` of `view`. @returns nothing: what does not fit has no signature. */
+/** Fills the record at `record` of `view`: what does not fit has no signature. */
 export const writeRecord = (
   view: DataView,
   record: number,
   handler: number,
   at: number,
-  { operation, operands }: Signature,
+  { operands, length }: Operation,
 ): void => {
-  const put16 = (field: number, value: number): void => view.setUint16(record + field, value, true);
-  for (const { shape, slot } of operands) {
-    const o = operation.operands[slot]!;
-    if (shape === 'register' && o.kind === 'register') put16(OPERAND + 2 * slot, registerOffset(o));
-    else if (shape === 'vector' && o.kind === 'vector')
-      put16(OPERAND + 2 * slot, XMM + 16 * o.register);
-    else if (o.kind === 'immediate')
-      view.setBigUint64(record + IMMEDIATE, BigInt.asUintN(8 * o.width, o.value), true);
-    else if (o.kind === 'relative') writeTarget(view, record, at + operation.length, o.value);
-    else if (o.kind === 'memory') writeAddress(view, record, at + operation.length, o);
+  for (let i = 0; i < operands.length; i++) {
+    const o = operands[i]!;
+    const slot = record + OPERAND + 2 * i;
+    switch (o.kind) {
+      case 'register':
+        if (i < OPERANDS) view.setUint16(slot, registerOffset(o), true);
+        break;
+      case 'vector':
+        view.setUint16(slot, XMM + 16 * o.register, true);
+        break;
+      case 'immediate':
+        writeImmediate(view, record, o.value, o.width);
+        break;
+      case 'relative': {
+        const to = at + length + Number(o.value);
+        const near = to >= 0 && to < 4096;
+        writeHalves(view, record, near ? to * RECORD_SIZE : to);
+        break;
+      }
+      case 'memory':
+        writeAddress(view, record, at + length, o);
+    }
   }
-  put16(STRIDE, operation.length * RECORD_SIZE);
-  put16(HANDLER, handler);
+  view.setUint16(record + STRIDE, length * RECORD_SIZE, true);
+  view.setUint16(record + HANDLER, handler, true);
 };
 
-/** Within the page, where in its records; else relative to the page. */
-const writeTarget = (view: DataView, record: number, next: number, by: bigint): void => {
-  const to = next + Number(by);
-  const near = to >= 0 && to < 4096;
-  view.setBigInt64(record + IMMEDIATE, BigInt(near ? to * RECORD_SIZE : to), true);
+const writeHalves = (view: DataView, record: number, value: number): void => {
+  view.setInt32(record + IMMEDIATE, value | 0, true);
+  view.setInt32(record + IMMEDIATE + 4, Math.floor(value / 2 ** 32), true);
+};
+
+/** The low `width` bytes of `value`, zero-extended. */
+const writeImmediate = (view: DataView, record: number, value: bigint, width: number): void => {
+  const number = Number(value);
+  if (width === 8 && !Number.isSafeInteger(number))
+    view.setBigUint64(record + IMMEDIATE, BigInt.asUintN(64, value), true);
+  else if (width === 8) writeHalves(view, record, number);
+  else writeHalves(view, record, width === 4 ? number >>> 0 : number & (2 ** (8 * width) - 1));
 };
 
 const writeAddress = (view: DataView, record: number, next: number, o: MemoryOperand): void => {
@@ -182,7 +121,7 @@ const writeAddress = (view: DataView, record: number, next: number, o: MemoryOpe
   const segment = o.segment === 0 ? ZERO : o.segment === 0x64 ? FS_BASE : GS_BASE;
   view.setUint16(record + BASE, base, true);
   view.setUint16(record + INDEX, o.index < 0 ? ZERO : 8 * o.index, true);
-  view.setUint8(record + SCALE, Math.log2(o.scale));
+  view.setUint8(record + SCALE, 31 - Math.clz32(o.scale));
   view.setInt32(record + DISPLACEMENT, displacement, true);
   view.setUint16(record + SEGMENT, segment, true);
   view.setUint16(record + MASK, o.addressWidth === 8 ? MASK_64 : MASK_32, true);

@@ -3,9 +3,8 @@
  * both kinds of memory operand, each condition, each repeat prefix, branches within the page and out of it.
  */
 import { decode } from './decoder.ts';
-import { type Signature, signatureOf } from './record.ts';
-import type { Form } from './row.ts';
-import { rows } from './rows.ts';
+import type { Form, Row } from './row.ts';
+import { type Signature, signatureOf } from './signature.ts';
 
 const OPERAND_SIZE = 0x66;
 const REX_W = 0x48;
@@ -57,12 +56,11 @@ const encodingsOf = (form: Form): number[][] => {
   return encodings;
 };
 
-/** Signatures by key. */
-export const representatives = (): ReadonlyMap<string, Signature> => {
+/** What handlers the instructions of `rows` need. */
+export const signaturesOf = (rows: readonly Row[]): Signature[] => {
   const all = new Map<string, Signature>();
   const bytes = new Uint8Array(15);
   for (const form of rows.flatMap((row) => row.forms)) {
-    if (form.row.semantics === undefined) continue;
     for (const encoding of encodingsOf(form)) {
       bytes.fill(0);
       bytes.set(encoding.slice(0, 15));
@@ -72,5 +70,5 @@ export const representatives = (): ReadonlyMap<string, Signature> => {
       if (signature !== undefined && !all.has(signature.key)) all.set(signature.key, signature);
     }
   }
-  return all;
+  return [...all.values()];
 };

@@ -39,6 +39,9 @@ type Plain = 'O' | 'X' | 'Y' | 'T' | 'B';
 /** I immediate, J displacement, `cc` the condition in the opcode, one the number. */
 type Constant = 'I' | 'J' | 'cc' | 'one';
 
+/** Those that a ModRM with memory does not have. */
+export const REGISTER_ONLY: ReadonlySet<OperandSpec['kind']> = new Set(['R', 'U', 'N', 'STi']);
+
 export interface OperandSpec {
   readonly kind: Rm | Register | Stack | Plain | Constant;
   /** b w d q, t of 10 bytes; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */

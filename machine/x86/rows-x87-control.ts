@@ -171,6 +171,13 @@ export const x87Control = [
   row('fincstp', 'D9F7', {}, turn(1)),
   row('fdecstp', 'D9F6', {}, turn(7)),
   row('ffree', 'DD/0 STi', {}, (b, _w, d) => b.x87(() => b.x87Free(d))),
+  // In no manual, but in glibc: FFREE, then a pop.
+  row('ffreep', 'DF/0 STi', {}, (b, _w, d) =>
+    b.x87(() => {
+      b.x87Free(d);
+      b.x87Pop();
+    }),
+  ),
   row('fldcw', 'D9/5 Mw', {}, (b, _w, s) => {
     b.x87Pending();
     b.setX87Field('control', b.read(s));

@@ -1,6 +1,6 @@
 /**
  * Writing WebAssembly: a function's body into a growing array, with locals that are used again and labels that know
- * their depth; and the few sections that our modules have.
+ * their depth.
  * @source WebAssembly core specification, 5 Binary Format; 5.4.8 for SIMD
  */
 
@@ -17,6 +17,8 @@ export const PLAIN = {
   'i32.eq': 0x46,
   'i32.ne': 0x47,
   'i32.lt_s': 0x48,
+  'i32.lt_u': 0x49,
+  'i32.gt_u': 0x4b,
   'i32.add': 0x6a,
   'i32.sub': 0x6b,
   'i32.and': 0x71,
@@ -32,7 +34,7 @@ export const PLAIN = {
   'i64.ne': 0x52,
   'i64.lt_s': 0x53,
   'i64.lt_u': 0x54,
-  'i64.gt_u': 0x56,
+  'i64.ge_u': 0x5a,
   'i64.clz': 0x79,
   'i64.ctz': 0x7a,
   'i64.popcnt': 0x7b,
@@ -80,6 +82,7 @@ export const ACCESS = {
   'i64.load32_u': 0x35,
   'i64.load32_s': 0x34,
   'i32.store': 0x36,
+  'i32.store16': 0x3b,
   'i64.store': 0x37,
   'i64.store8': 0x3c,
   'i64.store16': 0x3d,
@@ -166,6 +169,11 @@ export class WasmCode {
     return this.byte(0x22).u32(local);
   }
 
+  /** What stands in the table at the index on the stack, of the type that is `type` in the module. */
+  callIndirect(type: number): this {
+    return this.byte(0x11).u32(type).byte(0);
+  }
+
   call(index: FunctionIndex): this {
     return this.byte(0x10).u32(index);
   }
@@ -243,21 +251,15 @@ export class WasmCode {
     for (const type of this.#locals) head.u32(1).byte(type);
     const whole = new WasmCode(0);
     whole.u32(head.#length + this.#length + 1);
-    return whole.#raw(head.written).#raw(this.written).byte(0x0b).written;
+    return whole.raw(head.written).raw(this.written).byte(0x0b).written;
   }
 
   get written(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** A section: its number, its size, `count` entries. */
-  static section(id: number, count: number, entries: readonly Uint8Array[]): Uint8Array {
-    const content = new WasmCode(0).u32(count);
-    for (const each of entries) content.#raw(each);
-    return new WasmCode(0).byte(id).u32(content.#length).#raw(content.written).written;
-  }
-
-  #raw(bytes: Uint8Array): this {
+  /** Bytes that were written elsewhere. */
+  raw(bytes: Uint8Array): this {
     for (const each of bytes) this.byte(each);
     return this;
   }
@@ -282,53 +284,3 @@ export class WasmCode {
     this.#bytes = larger;
   }
 }
-
-export interface WasmFunction {
-  readonly parameters: readonly WasmType[];
-  readonly results: readonly WasmType[];
-  /** Imported under this name from `env`, or exported if it has code. */
-  readonly name?: string;
-  readonly code?: WasmCode;
-}
-
-/** A module over the imported memory `env.memory`; functions are numbered as given, imports first. */
-export const wasmModule = (functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> => {
-  const name = (text: string): number[] => [text.length, ...new TextEncoder().encode(text)];
-  const bytes = (...parts: number[]): Uint8Array => Uint8Array.from(parts);
-  const imported = functions.filter(({ code }) => code === undefined);
-  const defined = functions.filter(({ code }) => code !== undefined);
-  const types = functions.map(({ parameters, results }) =>
-    bytes(0x60, parameters.length, ...parameters, results.length, ...results),
-  );
-  const imports = imported.map((each, i) => bytes(...name('env'), ...name(each.name!), 0, i));
-  imports.push(bytes(...name('env'), ...name('memory'), 2, 0, 1));
-  const exported = defined.filter((each) => each.name !== undefined);
-  const sections = [
-    WasmCode.section(1, types.length, types),
-    WasmCode.section(2, imports.length, imports),
-    WasmCode.section(
-      3,
-      defined.length,
-      defined.map((_, i) => bytes(imported.length + i)),
-    ),
-    WasmCode.section(
-      7,
-      exported.length,
-      exported.map((each) => bytes(...name(each.name!), 0, functions.indexOf(each))),
-    ),
-    WasmCode.section(
-      10,
-      defined.length,
-      defined.map(({ code }) => code!.body()),
-    ),
-  ];
-  const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-  const module = new Uint8Array(header.length + sections.reduce((n, s) => n + s.length, 0));
-  module.set(header);
-  let at = header.length;
-  for (const each of sections) {
-    module.set(each, at);
-    at += each.length;
-  }
-  return module;
-};

@@ -42,8 +42,8 @@ export const INDEFINITE = defaultNaN(EXTENDED);
 const INTEGERS: Partial<Record<X87Format, number>> = { word: 16, dword: 32, qword: 64 };
 const FLOATS: Partial<Record<X87Format, Format>> = { single: SINGLE, double: DOUBLE };
 
-/** An environment for what raises nothing. */
-const quiet = (): Environment => ({
+/** Everything masked, nothing raised; also for what raises nothing. */
+export const quiet = (): Environment => ({
   rounding: NEAREST,
   masked: 0x3f,
   denormalsAreZero: false,

@@ -158,7 +158,7 @@ const turned = (env: Environment, { quadrant, rest }: Reduced, shift: 0 | 1): bi
   return irrational(env, signed.negative, sine(fixed(rest)), -WORK);
 };
 
-export type Trigonometric = 'sin' | 'cos' | 'tan';
+type Trigonometric = 'sin' | 'cos' | 'tan';
 
 /** `bits` is in range. */
 export const trigonometric = (op: Trigonometric, env: Environment, bits: bigint): bigint => {
@@ -246,8 +246,10 @@ export const log1 = (env: Environment, yBits: bigint, xBits: bigint): bigint => 
     const inverse = over(ONE, LN2);
     return product(env, y, x.negative, x.significand * inverse, x.exponent - WORK);
   }
-  if (magnitude(x) >= 0) return xBits;
+  if (magnitude(x) >= 0) return xBits; // undefined
   const z = fixed(x) * (x.negative ? -1n : 1n);
+  if (magnitude(x) === -1)
+    return logarithm(env, { ...x, significand: ONE + z, exponent: -WORK }, y);
   const value = over(2n * atanh(over(z, 2n * ONE + z)), LN2);
   return product(env, y, value < 0n, abs(value), -WORK);
 };

@@ -26,7 +26,7 @@ export const C1 = 0x200;
 export const C2 = 0x400;
 export const TOP = 0x3800;
 export const C3 = 0x4000;
-export const BUSY = 0x8000;
+const BUSY = 0x8000;
 export const EXCEPTIONS = 0x3f;
 
 /** Bits of the control word that there are; one of them is always set. */
@@ -63,13 +63,15 @@ export class X87Registers implements X87State {
   opcode = 0;
   ip = 0n;
   dp = 0n;
-  readonly #registers: bigint[] = Array.from({ length: 8 }, () => 0n);
+  /** Significand, then sign and exponent, of each physical register. */
+  readonly words = new BigUint64Array(16);
 
   register(i: number): bigint {
-    return this.#registers[i]!;
+    return this.words[2 * i]! | (this.words[2 * i + 1]! << 64n);
   }
 
   setRegister(i: number, value: bigint): void {
-    this.#registers[i] = value;
+    this.words[2 * i] = value;
+    this.words[2 * i + 1] = value >> 64n;
   }
 }

@@ -45,7 +45,6 @@ describe('hospes', () => {
     ['a disk without a file', ['run', 'k.ts', '--disk', 'd.img'], /names no file.*xvda=disk\.img/],
     ['a kernel that is missing', ['run', 'none.ts'], /kernel none\.ts does not exist/],
     ['a kernel that is a folder', ['run', '.'], /kernel \. is not a file/],
-    ['a kernel that is compiled', ['run', 'elf'], /elf is a compiled kernel/],
     [
       'a kernel that is no module',
       ['run', 'k.txt'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RAX } from '../../machine/vcpu.ts';
+import { CS, RAX, SS } from '../../machine/vcpu.ts';
 import {
   CALLBACKOP_register,
   CALLBACKOP_unregister,
@@ -11,7 +11,13 @@ import {
 import { EFAULT, EINVAL, ENODEV, ENOSYS, EPERM } from '../../protocol/errno.ts';
 import * as nr from '../../protocol/hypercalls.ts';
 import { IretContext } from '../../protocol/vcpu-context.ts';
-import { CONSOLEIO_write, MulticallEntry, TrapInfo } from '../../protocol/xen.ts';
+import {
+  CONSOLEIO_write,
+  FLAT_KERNEL_CS,
+  FLAT_KERNEL_SS,
+  MulticallEntry,
+  TrapInfo,
+} from '../../protocol/xen.ts';
 import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 
 const multicall = (
@@ -45,6 +51,20 @@ describe('the hypercall table', () => {
       }
     });
     expect([...results]).toEqual([-ENOSYS]);
+  });
+
+  it('comes back on the flat segments, as SYSCALL keeps no others', async () => {
+    const seen: number[] = [];
+    const host = new PvHost();
+    const domain = host.add(({ cpu }) => {
+      const { arch } = domain.vcpus[0]!;
+      arch.set(CS, 0xe023);
+      arch.set(SS, 0x13);
+      cpu.syscall(nr.__HYPERVISOR_xen_version, 0, 0);
+      seen.push(arch.get(CS), arch.get(SS));
+    });
+    await host.run();
+    expect(seen).toEqual([FLAT_KERNEL_CS, FLAT_KERNEL_SS]);
   });
 
   it('charges each call to its name, and traces it with arguments and result', async () => {

@@ -20,6 +20,7 @@ import { Choices } from '../properties/choices.ts';
 import { BASIC, elfFile, kernelFile, type Notes, notes } from './elf-file.ts';
 
 const CODE = Uint8Array.of(0x0f, 0x0b);
+const text = (string: string): Uint8Array => new TextEncoder().encode(string);
 const HIGH = 0xffffffff80000000n;
 
 describe('parseImage', () => {
@@ -43,7 +44,8 @@ describe('parseImage', () => {
         [XEN_ELFNOTE_MOD_START_PFN, 1n],
         [XEN_ELFNOTE_PADDR_OFFSET, 0n],
         [XEN_ELFNOTE_L1_MFN_VALID, new Uint8Array(16)],
-        [XEN_ELFNOTE_FEATURES, '!writable_page_tables|pae_pgdir_above_4gb|sparkles'],
+        // Without the zero at its end, as in Linux.
+        [XEN_ELFNOTE_FEATURES, text('!writable_page_tables|pae_pgdir_above_4gb|sparkles')],
       ],
       {},
     );
@@ -185,8 +187,8 @@ describe('a file that is no kernel', () => {
     ],
     ['a number of 3 bytes', withNotes([XEN_ELFNOTE_ENTRY, new Uint8Array(3)]), /ENTRY of 3 bytes/],
     [
-      'an open string',
-      withNotes([XEN_ELFNOTE_LOADER, CODE]),
+      'an endless string',
+      withNotes([XEN_ELFNOTE_LOADER, new Uint8Array(5000).fill(65)]),
       /note LOADER whose string does not end/,
     ],
     [

@@ -1,17 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import type { Cpu } from '../../machine/cpu.ts';
 import type { PortDevice } from '../../machine/port-bus.ts';
+import { RSP } from '../../machine/vcpu.ts';
 import { EINVAL, ENOSYS } from '../../protocol/errno.ts';
-import { __HYPERVISOR_physdev_op } from '../../protocol/hypercalls.ts';
+import { __HYPERVISOR_physdev_op, __HYPERVISOR_vm_assist } from '../../protocol/hypercalls.ts';
 import {
   PHYSDEVOP_set_iobitmap,
   PHYSDEVOP_set_iopl,
   PhysdevSetIobitmap,
   PhysdevSetIopl,
 } from '../../protocol/physdev.ts';
+import { VMASST_CMD_enable, VMASST_TYPE_architectural_iopl } from '../../protocol/xen.ts';
 import { PvHost, type RawGuest, runPv } from '../support/pv-fixture.ts';
 
+const UD = 6;
 const GP = 13;
+const IOPL = 0x3000;
 
 /** How many #GP the guest gets from `act`. */
 const faults = (guest: RawGuest, act: (cpu: Cpu) => void): number => {
@@ -38,7 +42,7 @@ describe('privileged instructions of a PV kernel', () => {
       cpu.writeCr(4, 0x3fffff);
       seen.push(cpu.readCr(0), cpu.readCr(2), cpu.readCr(4));
     });
-    expect(seen).toEqual([0x80050033, 0, 0x8005003b, 0x1234000, 0x5066c]);
+    expect(seen).toEqual([0x80050033, 0, 0x8005003b, 0x1234000, 0x66c]);
   });
 
   it('change the root by MOV to CR3, if it is one', async () => {
@@ -122,6 +126,22 @@ describe('I/O of PV guests', () => {
       );
     });
     expect(seen).toEqual([0xff, 0xffff, 0xffffffff, 0]);
+  });
+
+  it('is always for the kernel with architectural_iopl, and iret sets the level that frames show', async () => {
+    const seen: number[] = [];
+    await runPv((guest) => {
+      const { cpu } = guest;
+      cpu.syscall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_architectural_iopl);
+      seen.push(faults(guest, () => cpu.cli()));
+      guest.trap(UD, () => {
+        seen.push(cpu.loadNumber(cpu.reg(RSP) + 32) & IOPL);
+        guest.iret(false, (frame) => cpu.storeNumber(frame + 48, IOPL));
+      });
+      cpu.ud2();
+      cpu.ud2();
+    });
+    expect(seen).toEqual([0, 0, IOPL]);
   });
 
   it('reaches the ports of the machine from domain 0, but not the PIC and the timer', async () => {

@@ -35,4 +35,9 @@ describe('CPUID', () => {
     expect(hostCpuid(-1, 0)).toEqual(hostCpuid(0x16, 0));
     expect(hostCpuid(0x80000000 | 0, 0).eax).toBe(0x80000008);
   });
+
+  it('answers zero for leaves that it does not model, so that a search for caches ends', () => {
+    for (const leaf of [2, 4, 7, 0xb, 0xd])
+      expect(hostCpuid(leaf, 2500)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+  });
 });

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 
 /** A compiled program; `dispose` removes it. */
 export interface CProgram {
+  /** Of the executable. */
+  readonly path: string;
   run(args?: readonly string[], input?: string): string;
   dispose(): void;
 }
@@ -21,14 +23,14 @@ export class CompileError extends Error {
   }
 }
 
-/** Compiles `source` with gcc -O2. CompileError if it does not compile. */
-export function compileC(source: string): CProgram {
+/** Compiles `source` with gcc. CompileError if it does not compile. */
+export function compileC(source: string, options: readonly string[] = ['-O2']): CProgram {
   const directory = mkdtempSync(join(tmpdir(), 'hospes-c-'));
   const dispose = () => rmSync(directory, { recursive: true, force: true });
   const file = join(directory, 'program.c');
   const binary = join(directory, 'program');
   writeFileSync(file, source);
-  const flags = ['-std=gnu11', '-O2', '-fmax-errors=0', '-o', binary, file];
+  const flags = ['-std=gnu11', '-fmax-errors=0', '-o', binary, file, ...options];
   const compiled = spawnSync('gcc', flags, {
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C' },
@@ -38,6 +40,7 @@ export function compileC(source: string): CProgram {
     throw new CompileError(compiled.stderr);
   }
   return {
+    path: binary,
     run: (args = [], input = '') => {
       const maxBuffer = 64 * 1024 * 1024;
       const done = spawnSync(binary, args, { encoding: 'utf8', input, maxBuffer });

@@ -37,10 +37,13 @@ export class Case {
   readonly view: DataView;
   readonly bytes: Uint8Array;
   readonly gpr: BigUint64Array;
+  /** ST(0) to ST(7), 16 bytes each. */
+  readonly stackWords: BigUint64Array;
 
   constructor(buffer: ArrayBuffer, index: number) {
     this.view = new DataView(buffer, index * CASE_BYTES, CASE_BYTES);
     this.bytes = new Uint8Array(buffer, index * CASE_BYTES, CASE_BYTES);
+    this.stackWords = new BigUint64Array(buffer, index * CASE_BYTES + FPU + 32, 16);
     this.gpr = new BigUint64Array(buffer, index * CASE_BYTES + GPR, 16);
   }
 
@@ -66,14 +69,12 @@ export class Case {
   }
 
   stack(i: number): bigint {
-    const at = FCW + 32 + 16 * i;
-    return this.get(at) | (this.get(at + 8) << 64n);
+    return this.stackWords[2 * i]! | (this.stackWords[2 * i + 1]! << 64n);
   }
 
   setStack(i: number, value: bigint): void {
-    const at = FCW + 32 + 16 * i;
-    this.set(at, value & 0xffff_ffff_ffff_ffffn);
-    this.set(at + 8, value >> 64n);
+    this.stackWords[2 * i] = value;
+    this.stackWords[2 * i + 1] = value >> 64n;
   }
 
   setVector(i: number, value: bigint): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
+import { REGISTER_ONLY } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import { Choices } from '../../properties/choices.ts';
 import { bytes } from './bytes.ts';
@@ -79,10 +80,9 @@ describe('the decoder', () => {
 
   it('has no two forms for the same bytes', () => {
     const seen = new Map<string, string>();
-    const registers = ['R', 'U', 'N', 'STi'];
     for (const { name, traits, forms } of rows) {
       for (const form of forms) {
-        const mods = form.operands.map(({ kind }) => (registers.includes(kind) ? 'R' : kind));
+        const mods = form.operands.map(({ kind }) => (REGISTER_ONLY.has(kind) ? 'R' : kind));
         for (let i = 0; i < form.span; i++) {
           for (const mod of ['R', 'M']) {
             if (mods.includes(mod === 'R' ? 'M' : 'R')) continue;

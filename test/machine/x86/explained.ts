@@ -6,6 +6,7 @@
 import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import type { Operation } from '../../../machine/x86/decoder.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
+import { isCanonical } from '../../../machine/x86/state.ts';
 import { C1 } from '../../../machine/x86/x87-state.ts';
 import { type Case, CODE, DATA, FCW, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 import { effectiveAddress } from './effective-address.ts';
@@ -62,6 +63,7 @@ const CANONICAL_END = 1n << 47n;
 
 const straddles = (op: Operation, test: Case): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
+  if (!isCanonical(address) && (address & 15n) !== 0n) return true;
   const ends = op.addressWidth === 4 ? [1n << 32n] : [CANONICAL_END, 1n << 64n];
   return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
@@ -101,11 +103,11 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if (name.startsWith('loop') && op.repeat !== 0) return true;
   // A processor has pushed already when ENTER faults.
   if (name === 'enter') return !entersWell(op, test);
-  // Blocks over an end of the address space: the vector, or where they go on.
+  // Blocks over an end of the address space, or nowhere and not aligned: the vector, or where they go on.
   if (isBlock(op) && straddles(op, test)) return true;
   // AMD has entered MMX already when one of these faults.
   if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
-  if (name === 'maskmovq' && !writable(test.get(GPR + 8 * RDI))) return true;
+  if (name === 'maskmovq' && !writable(effectiveAddress(op, test, 0n) ?? 0n)) return true;
   // With memory AMD does not enter MMX.
   if (name === 'cvtpi2ps' && op.modrm < 0xc0) return true;
   // AMD leaves C1 as it was where the SDM clears it.

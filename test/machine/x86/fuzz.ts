@@ -1,9 +1,15 @@
-/** `npm run fuzz:isa -- --seconds N [--seed S]`: fresh random cases against the processor, until the time is over. */
+/**
+ * `npm run fuzz:isa -- --seconds N [--seed S]`: until the time is over, fresh random cases against the processor, and blocks of
+ * random code on the interpreter against the evaluator.
+ */
 import { parseArgs } from 'node:util';
 import { compareCases, newTally } from './compare.ts';
 import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
+import { Twins } from './twins.ts';
 
 const BATCH = 20_000;
+/** Blocks of code for a batch of cases, which take about as long. */
+const BLOCKS = 2000;
 const SHOWN = 10;
 
 const { values } = parseArgs({
@@ -15,13 +21,17 @@ let seed = Number(values.seed ?? Date.now() % 1e9);
 console.log(`first seed ${seed}`);
 const oracle = nativeOracle();
 const tally = newTally();
+const twins = new Twins(seed);
 try {
-  while (Date.now() < end && tally.differences.length < 1000)
+  while (Date.now() < end && tally.differences.length < 1000) {
     compareCases(oracle, seed++, BATCH, tally);
+    for (let i = 0; i < BLOCKS && twins.tally.differences.length < SHOWN; i++) twins.compare();
+  }
 } finally {
   oracle.dispose();
 }
-for (const each of tally.differences.slice(0, SHOWN)) console.log(`\n${each}`);
+for (const each of [...tally.differences.slice(0, SHOWN), ...twins.tally.differences])
+  console.log(`\n${each}`);
 const classes = new Map<string, number>();
 for (const each of tally.differences) {
   const lines = each.split('\n');
@@ -38,4 +48,8 @@ console.log(
   `\n${compared} cases, ${forms.size} forms, ${faults} faults; ${differences.length} unexplained differences; ` +
     `not compared: ${explained} explained, ${skipped} outside the window`,
 );
-process.exitCode = differences.length > 0 ? 1 : 0;
+const { cases, instructions, differences: apart } = twins.tally;
+console.log(
+  `${cases} blocks of code, ${instructions} instructions; ${apart.length} differences between interpreter and evaluator`,
+);
+process.exitCode = differences.length + apart.length > 0 ? 1 : 0;

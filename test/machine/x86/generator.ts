@@ -6,7 +6,7 @@
 import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
-import type { Form, OperandSpec, Row } from '../../../machine/x86/row.ts';
+import { type Form, type OperandSpec, REGISTER_ONLY, type Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
 import {
   conversions,
@@ -42,7 +42,7 @@ import {
 import { windowOffset } from './effective-address.ts';
 import { isBlock } from './explained.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
-import { anyExtended, anyX87, getX87, putX87, renew } from './x87-values.ts';
+import { anyExtended, getX87, putX87, renew, X87Pool } from './x87-values.ts';
 
 export const forms: readonly Form[] = rows
   .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
@@ -105,12 +105,14 @@ export class Generator {
   readonly #bytes = new Uint8Array(16);
   /** To copy from: drawing every byte of a case anew would take most of the time. */
   readonly #noise: Uint8Array;
+  readonly #pool: X87Pool;
   readonly #x87 = new X87Registers();
   #length = 0;
 
   constructor(seed: number) {
     this.#random = new Choices(seed);
     this.#noise = this.#random.bytes(NOISE);
+    this.#pool = new X87Pool(this.#random);
   }
 
   /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
@@ -129,7 +131,8 @@ export class Generator {
       test.set(WINDOW + 8 * r.below(WINDOW_BYTES / 8), this.#value());
       test.set(VECTORS + 8 * r.below(32), this.#value());
     }
-    putX87(test, anyX87(r));
+    this.#pool.fill(this.#x87);
+    putX87(test, this.#x87);
     for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
     if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
     if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
@@ -239,7 +242,7 @@ export class Generator {
     const kinds = form.operands.map(({ kind }) => kind);
     let mod = r.chance(40) ? 3 : r.below(3);
     if (kinds.includes('M') && r.chance(95)) mod = r.below(3);
-    if (kinds.includes('R') || kinds.includes('U')) mod = 3;
+    if (kinds.some((kind) => REGISTER_ONLY.has(kind))) mod = 3;
     const reg = form.digit >= 0 ? form.digit : r.below(8);
     return (mod << 6) | (reg << 3) | r.below(8);
   }

@@ -16,7 +16,7 @@ const SEED = 1;
 /** Cases of one form. */
 const PER_FORM = 8;
 /** Cases that share registers and memory but for what their instruction works on. */
-const SHARED = 48;
+const SHARED = 96;
 
 export interface Golden {
   readonly count: number;

@@ -157,7 +157,8 @@ export class Twins {
       }
       if (ours.startsWith('fault')) this.tally.faults++;
       if (ours.startsWith('exit')) this.tally.exits++;
-      if (ours !== 'done') return;
+      // Single steps are not the engine's.
+      if (ours !== 'done' || (this.#interpreted.host.vcpu.lo(RFLAGS) & TF) !== 0) return;
     }
   }
 
@@ -205,7 +206,7 @@ export class Twins {
     pcpu.horizon = pcpu.now + budget;
     while (pcpu.now < pcpu.horizon) {
       const outcome = engine.step(vcpu);
-      if (outcome.kind !== 'done') return outcome;
+      if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
     }
     return { kind: 'done' };
   }

@@ -6,7 +6,8 @@ import {
   setWords,
   TOP,
   tagOf,
-  X87Registers,
+  top,
+  type X87Registers,
 } from '../../../machine/x86/x87-state.ts';
 import type { Choices } from '../../properties/choices.ts';
 import type { Case } from './case.ts';
@@ -105,11 +106,9 @@ export const putX87 = (test: Case, x87: X87Registers): void => {
   view.setUint16(FCW + 6, pending ? x87.opcode : 0, true);
   test.set(FCW + 8, pending ? x87.ip : 0n);
   test.set(FCW + 16, pending ? x87.dp : 0n);
-  for (let i = 0; i < 8; i++) {
-    const value = x87.register(physical(x87, i));
-    test.set(FCW + 32 + 16 * i, value & FULL);
-    test.set(FCW + 40 + 16 * i, value >> 64n);
-  }
+  const after = 2 * top(x87);
+  test.stackWords.set(x87.words.subarray(after), 0);
+  test.stackWords.set(x87.words.subarray(0, after), 16 - after);
 };
 
 export const getX87 = (test: Case, x87: X87Registers): void => {
@@ -119,10 +118,9 @@ export const getX87 = (test: Case, x87: X87Registers): void => {
   x87.opcode = view.getUint16(FCW + 6, true);
   x87.ip = test.get(FCW + 8);
   x87.dp = test.get(FCW + 16);
-  for (let i = 0; i < 8; i++) {
-    const at = FCW + 32 + 16 * i;
-    x87.setRegister(physical(x87, i), test.get(at) | (test.get(at + 8) << 64n));
-  }
+  const after = 2 * top(x87);
+  x87.words.set(test.stackWords.subarray(0, 16 - after), after);
+  x87.words.set(test.stackWords.subarray(16 - after), 0);
 };
 
 /** Other words and other numbers near the top of the stack; TOP and the rest stay. */
@@ -139,13 +137,31 @@ export const renew = (r: Choices, x87: X87Registers): void => {
   x87.setRegister(second, r.chance(8) ? x87.register(first) : anyExtended(r));
 };
 
-export const anyX87 = (r: Choices): X87Registers => {
-  const x87 = new X87Registers();
-  x87.status = r.bits() & TOP;
-  for (let i = 0; i < 8; i++) x87.setRegister(i, anyExtended(r));
-  renew(r, x87);
-  return x87;
-};
+/** Numbers to copy: drawing all eight anew would take most of the time of a case. */
+const POOL = 1 << 11;
+
+/** States whose registers are eight of a pool of numbers. */
+export class X87Pool {
+  readonly #random: Choices;
+  readonly #words = new BigUint64Array(2 * POOL);
+
+  constructor(random: Choices) {
+    this.#random = random;
+    for (let i = 0; i < POOL; i++) {
+      const value = anyExtended(random);
+      this.#words[2 * i] = value;
+      this.#words[2 * i + 1] = value >> 64n;
+    }
+  }
+
+  fill(x87: X87Registers): void {
+    const r = this.#random;
+    const from = 2 * r.below(POOL - 8);
+    x87.words.set(this.#words.subarray(from, from + 16));
+    x87.status = r.bits() & TOP;
+    renew(r, x87);
+  }
+}
 
 /** For reports. */
 export const describeX87 = (x87: X87Registers): string => {

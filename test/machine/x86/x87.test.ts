@@ -87,6 +87,12 @@ describe('the x87', () => {
       expect(after).toEqual(before);
     }
   });
+
+  it('needs all 512 bytes for FXSAVE, written or not', () => {
+    const { state, evaluator } = machine('0f ae 00'); // fxsave [rax]
+    state.gpr[RAX] = 0x7fff_ffff_fe10n;
+    expect(evaluator.step()).toMatchObject({ fault: { vector: 13 } });
+  });
 });
 
 describe('transcendental functions', () => {
