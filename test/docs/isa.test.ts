@@ -80,7 +80,7 @@ evaluator and the generator of random tests come from the rows, and so does this
 those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`).
 
 *undefined*: flags, or results, that the architecture leaves open in some case of the instruction; they are not compared. *checked*: \`processor\` means that random
-cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 120,000 in every
+cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 200,000 in every
 \`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`; and everywhere the results that a processor
 gave for some cases of every form (\`test/machine/x86/golden/\`, asked again by \`UPDATE_GOLDEN=1\`). \`exit\` means that the
 instruction is decoded, with its operands, and left to the machine: what it does there is not part of the engine.
