@@ -66,10 +66,9 @@ export class XenVcpu {
   /** VCPUOP_initialise was done (vCPU 0: by the builder). */
   initialised = false;
   /**
-   * PV: CR4 bits that the guest chose, CR0.TS, and the bitmap of ports that its user mode may use.
+   * PV: CR4 bits that the guest chose, and the bitmap of ports that its user mode may use.
    */
   cr4 = 0;
-  taskSwitched = false;
   ioBitmap = 0;
   ioBitmapPorts = 0;
   /** Port of each VIRQ bound to it; 0 = none. */

@@ -9,7 +9,7 @@ import { FAULT_EPT } from '../page-walk.ts';
 import { turn } from '../turn.ts';
 import type { Processor, Underneath } from '../underneath.ts';
 import { DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
-import { type Act, CodeControl, Unsupported } from './code-control.ts';
+import { type Act, CodeControl } from './code-control.ts';
 import { systemActs } from './code-system.ts';
 import { transferActs } from './code-transfers.ts';
 import { decode, type Operation } from './decoder.ts';
@@ -48,7 +48,7 @@ export class CodeCpu implements Processor {
 
   instruction(): string {
     const bytes = this.#bytes();
-    const op = decode(bytes);
+    const op = decode(bytes, this.vcpu.mode);
     if (typeof op !== 'string') return disassemble(op, this.vcpu.getBig(RIP));
     if (bytes.length === 0) return 'no code';
     const shown = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0'));
@@ -85,7 +85,6 @@ export class CodeCpu implements Processor {
       ACTS.get(outcome.reason)!(this.#control, outcome.operation);
     } catch (thrown) {
       if (thrown instanceof Fault) this.#fault(thrown);
-      else if (thrown instanceof Unsupported) this.#fail(thrown.message);
       else throw thrown;
     }
   }
@@ -120,7 +119,7 @@ export class CodeCpu implements Processor {
 
   /** The instruction at RIP, if there is one. */
   #refused(): Operation | undefined {
-    const op = decode(this.#bytes());
+    const op = decode(this.#bytes(), this.vcpu.mode);
     return typeof op === 'string' ? undefined : op;
   }
 
