@@ -245,11 +245,6 @@ describe('segments of machine code', () => {
     );
     expect([ran.reg(RBX), ran.reg(RCX)]).toEqual([35n, BigInt(STACK - 64)]);
   });
-
-  it('32-bit code is refused by name', async () => {
-    const ran = await runCode(`push $27; push $0; push $2; push $67; push $0; iretq`);
-    expect(ran.recorder.failures).toEqual(['it went to 32-bit code, by selector 0x43']);
-  });
 });
 
 describe('what manages the processor', () => {
