@@ -82,7 +82,7 @@ export const bounce = (
 
   if (maskEvents) u8[vcpu.info + UPCALL_MASK] = 1;
   arch.setGpr(RSP, stack);
-  arch.set(CS, FLAT_KERNEL_CS);
+  arch.setCode(FLAT_KERNEL_CS);
   arch.set(SS, FLAT_KERNEL_SS);
   arch.setHalves(RFLAGS, (arch.lo(RFLAGS) & ~CLEARED_FLAGS) | RFLAGS_IF | RFLAGS_FIXED, 0);
   arch.rip = handler;

@@ -4,7 +4,7 @@
  * traced with its arguments and result.
  * @source xen/xen.h:76
  */
-import { CS, RAX, SS } from '../machine/vcpu.ts';
+import { RAX, SS } from '../machine/vcpu.ts';
 import { ENOSYS, EPERM } from '../protocol/errno.ts';
 import * as nr from '../protocol/hypercalls.ts';
 import { FLAT_KERNEL_CS, FLAT_KERNEL_SS } from '../protocol/xen.ts';
@@ -102,7 +102,7 @@ export const IMPLEMENTED: readonly number[] = TABLE.flatMap((entry, number) =>
 /** SYSCALL from a PV kernel: number in RAX, result to RAX. It comes back on the flat segments, whichever it came from. */
 export const hypercall = (xen: Hypervisor, caller: XenVcpu): void => {
   const { arch } = caller;
-  arch.set(CS, FLAT_KERNEL_CS);
+  arch.setCode(FLAT_KERNEL_CS);
   arch.set(SS, FLAT_KERNEL_SS);
   const result = dispatch(xen, caller, arch.lo(RAX << 3), xen.machine.costs.hypercall);
   if (result !== KEEP_RAX) arch.setGpr(RAX, result);

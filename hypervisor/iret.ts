@@ -3,9 +3,11 @@
  * its stack holds what to load; the RPL of its CS says which mode.
  * @source arch-x86/xen-x86_64.h:97 (iret_context)
  */
+
+import { codeMode } from '../machine/descriptor.ts';
 import { VECTOR_GP } from '../machine/exit.ts';
 import { isCanonical } from '../machine/pte.ts';
-import { CS, R11, RAX, RCX, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSP, SS } from '../machine/vcpu.ts';
+import { R11, RAX, RCX, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RSP, SS } from '../machine/vcpu.ts';
 import { VcpuInfo } from '../protocol/shared-info.ts';
 import { IretContext, VGCF_in_syscall } from '../protocol/vcpu-context.ts';
 import { VMASST_TYPE_architectural_iopl } from '../protocol/xen.ts';
@@ -56,7 +58,8 @@ export const iret: Handler = (xen, caller) => {
     arch.setHalves(RCX << 3, view.getUint32(at.rcx, true), view.getUint32(at.rcx + 4, true));
   }
   arch.setGpr(RSP, signed(at.rsp));
-  arch.set(CS, view.getUint16(at.cs, true) | 3);
+  const cs = view.getUint16(at.cs, true) | 3;
+  arch.setCode(cs, codeMode(xen.descriptor(arch, cs)));
   arch.set(SS, view.getUint16(at.ss, true) | 3);
   arch.setHalves(RFLAGS, (rflags & ~DROPPED_FLAGS) | RFLAGS_IF | RFLAGS_FIXED, 0);
   if (hasAssist(domain, VMASST_TYPE_architectural_iopl)) domain.iopl = (rflags >>> IOPL_SHIFT) & 3;

@@ -7,7 +7,6 @@ import {
   CONTROLS,
   CR0,
   CR4,
-  CS,
   EFER,
   EXCEPTION_BITMAP,
   RFLAGS,
@@ -37,7 +36,7 @@ export const preparePvVcpu = (vcpu: XenVcpu): void => {
   arch.set(CR0, BOOT_CR0);
   arch.set(CR4, BOOT_CR4);
   arch.set(EFER, BOOT_EFER);
-  arch.set(CS, FLAT_KERNEL_CS);
+  arch.setCode(FLAT_KERNEL_CS);
   arch.set(SS, FLAT_KERNEL_SS);
   arch.set(RFLAGS, RFLAGS_IF | RFLAGS_FIXED);
   arch.set(CONTROLS, CONTROL_SYSCALL | CONTROL_CPUID);

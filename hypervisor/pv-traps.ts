@@ -5,7 +5,7 @@
  */
 import { VECTOR_GP, VECTOR_PF, VECTOR_UD, vectorName } from '../machine/exit.ts';
 import { PF_USER } from '../machine/pte.ts';
-import { CR2, CS, R11, RCX, RFLAGS, RSP, SS } from '../machine/vcpu.ts';
+import { CR2, R11, RCX, RFLAGS, RSP, SS } from '../machine/vcpu.ts';
 import { ArchVcpuInfo, VcpuInfo } from '../protocol/shared-info.ts';
 import { FLAT_RING3_SS64 } from '../protocol/xen.ts';
 import { bounce } from './bounce.ts';
@@ -97,7 +97,7 @@ export const deliverSysenter = (xen: Hypervisor, vcpu: XenVcpu): void => {
   arch.pcpu.charge(xen.syscallCause, xen.machine.costs.hypercall);
   arch.rip = 0;
   arch.setGpr(RSP, 0);
-  arch.set(CS, NULL_SELECTOR);
+  arch.setCode(NULL_SELECTOR);
   arch.set(SS, FLAT_RING3_SS64);
   if (sysenterCallback.address === 0) deliverTrap(xen, vcpu, VECTOR_GP, 0, 0);
   else enterKernel(xen, vcpu, sysenterCallback);

@@ -4,7 +4,6 @@
  */
 import { isCanonical } from '../machine/pte.ts';
 import {
-  CS,
   FS_BASE,
   GS_BASE,
   KERNEL_GS_BASE,
@@ -130,7 +129,7 @@ const loadRegisters = (vcpu: XenVcpu, context: VcpuGuestContext): void => {
   for (const [register, value] of general) arch.setBig(register << 3, value);
   arch.setGpr(RSP, regs.rsp);
   arch.rip = regs.rip;
-  arch.set(CS, regs.cs | 3);
+  arch.setCode(regs.cs | 3);
   arch.set(SS, regs.ss | 3);
   arch.setHalves(RFLAGS, (regs.rflags & ~DROPPED_FLAGS) | RFLAGS_IF | RFLAGS_FIXED, 0);
   arch.set(FS_BASE, context.fsBase);

@@ -6,6 +6,13 @@ import { CAUSE_PRIVILEGED } from './account.ts';
 import type { Machine } from './machine.ts';
 import { CR0, CR2, CR3, CR4, type Vcpu } from './vcpu.ts';
 
+/** Monitor coprocessor, emulation, task switched, alignment mask; FXSAVE and SSE are there. */
+export const CR0_MP = 0x2;
+export const CR0_EM = 0x4;
+export const CR0_TS = 0x8;
+export const CR0_AM = 0x40000;
+export const CR4_OSFXSR = 0x200;
+
 export type CrNumber = 0 | 2 | 3 | 4;
 
 export const CR_FIELDS = { 0: CR0, 2: CR2, 3: CR3, 4: CR4 } as const;

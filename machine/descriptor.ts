@@ -7,7 +7,7 @@
  * @source SDM vol. 3, 3.4.5
  */
 import type { Mmu } from './mmu.ts';
-import { GDTR_BASE, GDTR_LIMIT, type Vcpu } from './vcpu.ts';
+import { type CodeMode, GDTR_BASE, GDTR_LIMIT, type Vcpu } from './vcpu.ts';
 
 export interface Descriptor {
   readonly lo: number;
@@ -21,6 +21,7 @@ const CONFORMING = 0x400;
 /** Of code: readable; of data: writable. */
 const OPEN = 0x200;
 const LONG = 0x200000;
+const BIG = 0x400000;
 const PAGES = 0x800000;
 
 const bytes = new Uint8Array(8);
@@ -42,7 +43,10 @@ export const isPresent = ({ hi }: Descriptor): boolean => (hi & PRESENT) !== 0;
 export const isSystem = ({ hi }: Descriptor): boolean => (hi & CODE_OR_DATA) === 0;
 export const isCode = ({ hi }: Descriptor): boolean => (hi & (CODE_OR_DATA | CODE)) === 0x1800;
 export const isConforming = (d: Descriptor): boolean => isCode(d) && (d.hi & CONFORMING) !== 0;
-export const isLong = ({ hi }: Descriptor): boolean => (hi & LONG) !== 0;
+const isLong = ({ hi }: Descriptor): boolean => (hi & LONG) !== 0;
+/** Of the code that `d` describes; 64-bit if it describes none. */
+export const codeMode = (d: Descriptor | undefined): CodeMode =>
+  d === undefined || !isCode(d) || isLong(d) ? 64 : d.hi & BIG ? 32 : 16;
 export const isWritable = (d: Descriptor): boolean =>
   !isSystem(d) && !isCode(d) && (d.hi & OPEN) !== 0;
 export const isReadable = (d: Descriptor): boolean =>

@@ -120,7 +120,7 @@ const push = (mmu: Mmu, vcpu: Vcpu, vector: number, error: number, cpl: number):
     return false;
 
   vcpu.setGpr(RSP, stack - words * 8);
-  vcpu.set(CS, gateView.getUint16(2, true));
+  vcpu.setCode(gateView.getUint16(2, true));
   if (cpl !== 0) vcpu.set(SS, 0);
   const masked = (gate[5]! & 0xf) === GATE_INTERRUPT ? RFLAGS_IF : 0;
   vcpu.setHalves(RFLAGS, vcpu.lo(RFLAGS) & ~(CLEARED_FLAGS | masked), 0);

@@ -3,7 +3,7 @@
  * @source SDM vol. 2
  */
 import {
-  CS,
+  type CodeMode,
   EFER,
   FMASK,
   LSTAR,
@@ -32,17 +32,22 @@ export const systemCall = (vcpu: Vcpu, next: number): void => {
   vcpu.setGpr(RCX, next);
   vcpu.setGpr(R11, vcpu.lo(RFLAGS));
   vcpu.setHalves(RFLAGS, vcpu.lo(RFLAGS) & ~vcpu.lo(FMASK), 0);
-  vcpu.set(CS, vcpu.hi(STAR) & 0xfffc);
+  vcpu.setCode(vcpu.hi(STAR) & 0xfffc);
   vcpu.set(SS, (vcpu.hi(STAR) & 0xffff) + 8);
   vcpu.cpl = 0;
   vcpu.selectTlb(0);
   vcpu.rip = vcpu.get(LSTAR);
 };
 
-/** SYSRET to 64-bit code. */
-export const systemReturn = (vcpu: Vcpu, rip: number, rflags: number): void => {
+/** SYSRET, to 64-bit code or to compatibility mode. */
+export const systemReturn = (
+  vcpu: Vcpu,
+  rip: number,
+  rflags: number,
+  mode: CodeMode = 64,
+): void => {
   vcpu.setHalves(RFLAGS, (rflags & SYSRET_FLAGS) | RFLAGS_FIXED, 0);
-  vcpu.set(CS, ((vcpu.hi(STAR) >>> 16) + 16) | 3);
+  vcpu.setCode(((vcpu.hi(STAR) >>> 16) + (mode === 64 ? 16 : 0)) | 3, mode);
   vcpu.set(SS, ((vcpu.hi(STAR) >>> 16) + 8) | 3);
   vcpu.cpl = 3;
   vcpu.selectTlb(1);
@@ -56,6 +61,8 @@ export interface ReturnFrame {
   rflags: number;
   rsp: number;
   ss: number;
+  /** That of the segment `cs`; 64-bit if absent. */
+  mode?: CodeMode;
 }
 
 /** IRETQ to `frame`, whose selectors have been checked. @returns whether interrupts are on */
@@ -67,7 +74,7 @@ export const interruptReturn = (vcpu: Vcpu, frame: ReturnFrame): boolean => {
   const flags = (frame.rflags & (IRET_FLAGS | own)) | (old & (IOPL | RFLAGS_IF) & ~own);
   vcpu.setHalves(RFLAGS, flags | RFLAGS_FIXED, 0);
   vcpu.setGpr(RSP, frame.rsp);
-  vcpu.set(CS, frame.cs);
+  vcpu.setCode(frame.cs, frame.mode);
   vcpu.set(SS, frame.ss);
   if ((frame.cs & 3) !== cpl) {
     vcpu.cpl = frame.cs & 3;

@@ -39,8 +39,10 @@ const GUEST_STATE: ReadonlyArray<readonly [number, number]> = [
   [block.RFLAGS, field.GUEST_RFLAGS],
 ];
 
-/** Access rights of flat 64-bit code and flat data at DPL 0. */
-const CODE_RIGHTS = 0xa09b;
+/** Access rights of flat code and flat data at DPL 0; what says that code is of 64 or of 32 bits. */
+const CODE_RIGHTS = 0x809b;
+const CODE_LONG = 0x2000;
+const CODE_BIG = 0x4000;
 const DATA_RIGHTS = 0xc093;
 const DPL_SHIFT = 5;
 const EFER_LMA = 1 << 10;
@@ -62,7 +64,8 @@ const IO_QUALIFICATION = 0xffff003f;
 /** Fill the guest-state area from the vCPU block: what a VM exit saves, and how a VMM prepares the first entry. */
 export const saveGuestState = (vcpu: Vcpu, vmcs: Vmcs): void => {
   for (const [register, encoding] of GUEST_STATE) vmcs.write(encoding, vcpu.get(register));
-  vmcs.write(field.GUEST_CS_AR_BYTES, CODE_RIGHTS | (vcpu.cpl << DPL_SHIFT));
+  const size = vcpu.mode === 64 ? CODE_LONG : vcpu.mode === 32 ? CODE_BIG : 0;
+  vmcs.write(field.GUEST_CS_AR_BYTES, CODE_RIGHTS | size | (vcpu.cpl << DPL_SHIFT));
   vmcs.write(field.GUEST_SS_AR_BYTES, DATA_RIGHTS | (vcpu.cpl << DPL_SHIFT));
   const entry = vmcs.read(field.VM_ENTRY_CONTROLS);
   const longMode = (vcpu.lo(block.EFER) & EFER_LMA) !== 0;
@@ -121,6 +124,8 @@ const loadGuestState = (vcpu: Vcpu, vmcs: Vmcs): void => {
   for (const [register, encoding] of GUEST_STATE) vcpu.set(register, vmcs.read(encoding));
   const cpl = (vmcs.read(field.GUEST_SS_AR_BYTES) >> DPL_SHIFT) & 3;
   vcpu.cpl = cpl;
+  const code = vmcs.read(field.GUEST_CS_AR_BYTES);
+  vcpu.setCode(vcpu.get(block.CS), code & CODE_LONG ? 64 : code & CODE_BIG ? 32 : 16);
   vcpu.selectTlb(cpl === 3 ? 1 : 0);
 };
 

@@ -18,9 +18,6 @@ import { VcpuState } from './vcpu-state.ts';
 /** Executes `op`, which is at RIP. */
 export type Act = (cpu: CodeControl, op: Operation) => void;
 
-/** The code asked for something that this machine does not have. The guest ends with it. */
-export class Unsupported extends Error {}
-
 /** Where a selector or CR0 is stored: memory gets 16 bits of it, a register as many as the operand size has. */
 export const stored = (to: Operand): Operand => (to.kind === 'memory' ? { ...to, width: 2 } : to);
 

@@ -90,23 +90,42 @@ const move = (cpu: CodeControl, op: Operation): void => {
   cpu.next(op);
 };
 
-const FS_OPCODES: readonly number[] = [0xa0, 0xa1];
+/** By the opcode of PUSH, which is even, and POP. */
+const BY_OPCODE: Readonly<Record<number, number>> = {
+  ...{ 6: 0, 14: SEGMENT_CS, 22: SEGMENT_SS, 30: 3, 160: SEGMENT_FS, 168: SEGMENT_GS },
+};
 
-/** PUSH and POP of FS and GS. */
+/** PUSH and POP. */
 const stack = (cpu: CodeControl, op: Operation, push: boolean): void => {
   const { vcpu, operands } = cpu;
   const { width } = op;
-  const segment = FS_OPCODES.includes(op.form.opcode) ? SEGMENT_FS : SEGMENT_GS;
-  const sp = operands.get(RSP);
+  const segment = BY_OPCODE[op.form.opcode & ~1]!;
+  const sp = operands.getStack(RSP);
   if (push) {
-    const to = BigInt.asUintN(64, sp - BigInt(width));
-    operands.store(width, to, vcpu.getBig(FIELDS[segment]));
-    operands.set(RSP, to);
+    const to = sp - BigInt(width);
+    operands.store(width, to, vcpu.getBig(FIELDS[segment]!));
+    operands.setStack(RSP, to);
   } else {
     const selector = operands.load(width, sp);
     loadSegment(cpu, segment, Number(selector & 0xffffn));
-    operands.set(RSP, BigInt.asUintN(64, sp + BigInt(width)));
+    operands.setStack(RSP, sp + BigInt(width));
   }
+  cpu.next(op);
+};
+
+const POINTERS: Readonly<Record<string, number>> = {
+  ...{ les: 0, lss: SEGMENT_SS, lds: 3, lfs: SEGMENT_FS, lgs: SEGMENT_GS },
+};
+
+/** LES and the like: a far pointer. */
+const loadPointer = (cpu: CodeControl, op: Operation, segment: number): void => {
+  const { operands } = cpu;
+  const words = operands.readBlock(op.operands[1]!, 2, op.width / 2 + 1);
+  loadSegment(cpu, segment, Number(words.pop()));
+  operands.write(
+    op.operands[0]!,
+    words.reduceRight((sum, word) => (sum << 16n) | word, 0n),
+  );
   cpu.next(op);
 };
 
@@ -168,7 +187,10 @@ const loadSystem = (cpu: CodeControl, op: Operation, field: number): void => {
 
 /** Everything about segments, by name. */
 export const segment: Act = (cpu, op) => {
-  switch (op.form.row.name) {
+  const { name } = op.form.row;
+  const pointed = POINTERS[name];
+  if (pointed !== undefined) return loadPointer(cpu, op, pointed);
+  switch (name) {
     case 'mov':
       return move(cpu, op);
     case 'push':

@@ -4,7 +4,7 @@
  * @source SDM vol. 2
  */
 import { CAUSE_PORT_IO, CAUSE_PRIVILEGED } from '../account.ts';
-import { CR_FIELDS, type CrNumber, writeControlRegister } from '../control-registers.ts';
+import { CR_FIELDS, CR0_TS, type CrNumber, writeControlRegister } from '../control-registers.ts';
 import { hostCpuid, setCpuid } from '../cpuid.ts';
 import * as exit from '../exit.ts';
 import {
@@ -40,9 +40,8 @@ import { ioOf } from './privileged-op.ts';
 import { Fault, isCanonical } from './state.ts';
 import { signedNumber } from './vcpu-memory.ts';
 
-/** PE and PG: always set in long mode; TS. */
+/** PE and PG: always set in long mode. */
 const CR0_LONG = 0x80000001;
-const CR0_TS = 8;
 const CR4_TSD = 4;
 const CR4_PAE = 0x20;
 const PHYSICAL_LIMIT = 2 ** 40;
@@ -203,12 +202,13 @@ const descriptorTable: Act = (cpu, op) => {
   const { name } = op.form.row;
   const address = cpu.operands.linear(op.operands[0]!);
   const [base, limit] = name.endsWith('gdt') ? [GDTR_BASE, GDTR_LIMIT] : [IDTR_BASE, IDTR_LIMIT];
+  const bytes = op.mode === 64 ? 10 : 6;
   if (name.startsWith('s')) {
-    cpu.write(address, 10, (vcpu.getBig(base) << 16n) | (vcpu.getBig(limit) & 0xffffn));
+    cpu.write(address, bytes, (vcpu.getBig(base) << 16n) | (vcpu.getBig(limit) & 0xffffn));
     cpu.next(op);
     return;
   }
-  const value = cpu.read(address, 10);
+  const value = cpu.read(address, bytes);
   if (!isCanonical(value >> 16n)) throw new Fault(exit.VECTOR_GP);
   vcpu.setBig(base, value >> 16n);
   vcpu.setBig(limit, value & 0xffffn);

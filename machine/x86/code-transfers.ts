@@ -3,11 +3,12 @@
  * @source SDM vol. 2
  */
 import { CAUSE_SYSCALL } from '../account.ts';
-import { isLong } from '../descriptor.ts';
+import { codeMode } from '../descriptor.ts';
 import { CONTROL_SYSCALL, EXIT_SYSCALL, EXIT_SYSENTER, VECTOR_GP, VECTOR_UD } from '../exit.ts';
 import { softwareInterrupt } from '../leave.ts';
 import { hasSyscall, interruptReturn, systemCall, systemReturn } from '../transfer.ts';
 import {
+  type CodeMode,
   CS,
   EXIT_REASON,
   R11,
@@ -21,7 +22,7 @@ import {
   SYSENTER_ESP,
 } from '../vcpu.ts';
 import type { Width } from './builder.ts';
-import { type Act, type CodeControl, Unsupported } from './code-control.ts';
+import type { Act, CodeControl } from './code-control.ts';
 import { checkCode, checkStack, segment } from './code-segments.ts';
 import type { Operation } from './decoder.ts';
 import { NT, RF, VM } from './flags.ts';
@@ -54,7 +55,7 @@ const sysenter: Act = (cpu, op) => {
   if (cs === 0) throw new Fault(VECTOR_GP);
   vcpu.pcpu.charge(CAUSE_SYSCALL, cpu.machine.costs.syscall / 2);
   vcpu.setHalves(RFLAGS, vcpu.lo(RFLAGS) & ~(RFLAGS_IF | VM), 0);
-  vcpu.set(CS, cs);
+  vcpu.setCode(cs);
   vcpu.set(SS, cs + 8);
   vcpu.cpl = 0;
   vcpu.selectTlb(0);
@@ -65,10 +66,11 @@ const sysenter: Act = (cpu, op) => {
 const sysret: Act = (cpu, op) => {
   const { vcpu } = cpu;
   if (!hasSyscall(vcpu)) throw new Fault(VECTOR_UD);
-  if (op.width !== 8) throw new Unsupported('it returned to 32-bit code by SYSRET');
-  if (!isCanonical(vcpu.getBig(RCX << 3))) throw new Fault(VECTOR_GP);
+  const long = op.width === 8;
+  if (long && !isCanonical(vcpu.getBig(RCX << 3))) throw new Fault(VECTOR_GP);
   vcpu.pcpu.charge(CAUSE_SYSCALL, cpu.machine.costs.syscall / 2);
-  systemReturn(vcpu, vcpu.gpr(RCX), vcpu.lo(R11 << 3));
+  const rip = long ? vcpu.gpr(RCX) : vcpu.lo(RCX << 3);
+  systemReturn(vcpu, rip, vcpu.lo(R11 << 3), long ? 64 : 32);
   cpu.window = (vcpu.lo(RFLAGS) & RFLAGS_IF) !== 0;
 };
 
@@ -78,20 +80,21 @@ const int: Act = ({ machine, underneath, vcpu, operands }, op) => {
 
 /** The words on the stack, from the top. */
 const popped = ({ operands }: CodeControl, w: Width, count: number): bigint[] => {
-  const sp = operands.get(RSP);
-  return Array.from({ length: count }, (_, i) =>
-    operands.load(w, BigInt.asUintN(64, sp + BigInt(i * w))),
-  );
+  const sp = operands.getStack(RSP);
+  return Array.from({ length: count }, (_, i) => operands.load(w, sp + BigInt(i * w)));
 };
 
 const iret: Act = (cpu, op) => {
   const { vcpu } = cpu;
   if ((vcpu.lo(RFLAGS) & NT) !== 0) throw new Fault(VECTOR_GP);
-  const [rip, cs, rflags, rsp, ss] = popped(cpu, op.width, 5);
-  returnTo(cpu, rip!, Number(cs! & 0xffffn), Number(rflags! & 0xffffffffn), {
-    rsp: rsp!,
-    ss: Number(ss! & 0xffffn),
-  });
+  const { width } = op;
+  const [rip, word, rflags] = popped(cpu, width, 3);
+  const cs = Number(word! & 0xffffn);
+  // Within a level only 64-bit mode pops a stack.
+  const whole = op.mode === 64 || (cs & 3) > vcpu.cpl;
+  const stack = whole ? popped(cpu, width, 5).slice(3) : [];
+  const [rsp = cpu.operands.getStack(RSP) + BigInt(3 * width), ss = vcpu.getBig(SS)] = stack;
+  returnTo(cpu, rip!, cs, Number(rflags! & 0xffffffffn), { rsp, ss: Number(ss & 0xffffn) });
 };
 
 /** Return to a segment of this level or an outer one. */
@@ -105,7 +108,7 @@ const returnTo = (
   const { vcpu } = cpu;
   const level = cs & 3;
   if (level < vcpu.cpl) throw new Fault(VECTOR_GP, cs & 0xfffc);
-  goTo(cpu, cs, level, rip);
+  const mode = goTo(cpu, cs, level, rip);
   checkStack(cpu, stack.ss, level);
   cpu.window = interruptReturn(vcpu, {
     rip: signedNumber(rip),
@@ -113,14 +116,16 @@ const returnTo = (
     rflags,
     rsp: signedNumber(stack.rsp),
     ss: stack.ss,
+    mode,
   });
 };
 
-/** May control go to `rip` in segment `cs` at `level`? @throws Fault or Unsupported */
-const goTo = (cpu: CodeControl, cs: number, level: number, rip: bigint): void => {
-  const d = checkCode(cpu, cs, level);
-  if (!isLong(d)) throw new Unsupported(`it went to 32-bit code, by selector 0x${cs.toString(16)}`);
-  if (!isCanonical(rip)) throw new Fault(VECTOR_GP);
+/** May control go to `rip` in segment `cs` at `level`? @returns the mode of the code there. @throws Fault */
+const goTo = (cpu: CodeControl, cs: number, level: number, rip: bigint): CodeMode => {
+  const mode = codeMode(checkCode(cpu, cs, level));
+  const beyond = mode === 64 ? !isCanonical(rip) : rip >= 1n << 32n;
+  if (beyond) throw new Fault(VECTOR_GP);
+  return mode;
 };
 
 const farReturn = (cpu: CodeControl, op: Operation): void => {
@@ -129,19 +134,31 @@ const farReturn = (cpu: CodeControl, op: Operation): void => {
   const more = extra === undefined ? 0n : operands.read(extra) & 0xffffn;
   const [rip, word] = popped(cpu, op.width, 2);
   const cs = Number(word! & 0xffffn);
-  const sp = operands.get(RSP) + BigInt(2 * op.width) + more;
+  const sp = operands.getStack(RSP) + BigInt(2 * op.width) + more;
   if ((cs & 3) > vcpu.cpl) {
-    const rsp = operands.load(op.width, BigInt.asUintN(64, sp));
-    const ss = operands.load(op.width, BigInt.asUintN(64, sp + BigInt(op.width)));
+    const rsp = operands.load(op.width, sp);
+    const ss = operands.load(op.width, sp + BigInt(op.width));
     const stack = { rsp: BigInt.asUintN(64, rsp + more), ss: Number(ss & 0xffffn) };
     returnTo(cpu, rip!, cs, vcpu.lo(RFLAGS) & ~RF, stack);
     return;
   }
   if ((cs & 3) < vcpu.cpl) throw new Fault(VECTOR_GP, cs & 0xfffc);
-  goTo(cpu, cs, vcpu.cpl, rip!);
-  operands.set(RSP, BigInt.asUintN(64, sp));
-  vcpu.set(CS, cs);
+  const mode = goTo(cpu, cs, vcpu.cpl, rip!);
+  operands.setStack(RSP, sp);
+  vcpu.setCode(cs, mode);
   vcpu.rip = signedNumber(rip!);
+};
+
+/** Where a far JMP or CALL goes: its operand in memory, or in compatibility mode an immediate. */
+const farPointer = (
+  { operands }: CodeControl,
+  op: Operation,
+): readonly [rip: bigint, selector: number] => {
+  const [first, second] = op.operands;
+  if (second !== undefined) return [operands.read(first!), Number(operands.read(second))];
+  const words = operands.readBlock(first!, 2, op.width / 2 + 1);
+  const rip = words.slice(0, -1).reduceRight((sum, word) => (sum << 16n) | word, 0n);
+  return [rip, Number(words[words.length - 1])];
 };
 
 /** Far RET, JMP and CALL; there are no gates to go through. */
@@ -151,21 +168,16 @@ const far: Act = (cpu, op) => {
     return;
   }
   const { vcpu, operands } = cpu;
-  const pointer = operands.linear(op.operands[0]!);
-  const target = cpu.read(pointer, op.width + 2);
-  const rip = BigInt.asUintN(op.width * 8, target);
-  const selector = Number(target >> BigInt(op.width * 8));
+  const [rip, selector] = farPointer(cpu, op);
   if ((selector & 3) > vcpu.cpl && (selector & 0xfffc) !== 0)
     throw new Fault(VECTOR_GP, selector & 0xfffc);
-  goTo(cpu, selector, vcpu.cpl, rip);
+  const mode = goTo(cpu, selector, vcpu.cpl, rip);
   if (op.form.row.name === 'callf') {
-    const bits = BigInt(op.width * 8);
-    const sp = BigInt.asUintN(64, operands.get(RSP) - BigInt(2 * op.width));
-    const next = BigInt.asUintN(op.width * 8, BigInt(vcpu.rip + op.length));
-    cpu.write(sp, 2 * op.width, (vcpu.getBig(CS) << bits) | next);
-    operands.set(RSP, sp);
+    const sp = operands.getStack(RSP) - BigInt(2 * op.width);
+    operands.storeBlock(op.width, sp, [operands.next(), vcpu.getBig(CS)]);
+    operands.setStack(RSP, sp);
   }
-  vcpu.set(CS, (selector & 0xfffc) | vcpu.cpl);
+  vcpu.setCode((selector & 0xfffc) | vcpu.cpl, mode);
   vcpu.rip = signedNumber(rip);
 };
 

@@ -8,8 +8,9 @@ import { EmitOperands } from './emit-operands.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
-import { IMMEDIATE, RECORD_BYTES_LOG, STRIDE } from './record.ts';
+import { IMMEDIATE, RECORD_BYTES_LOG, STRIDE, VECTORS_OFF } from './record.ts';
 import type { HandlerOperand } from './signature.ts';
+import { isVector } from './units.ts';
 import { I64 } from './wasm-code.ts';
 
 /** The vCPU block. */
@@ -24,6 +25,8 @@ export class Emitter extends EmitOperands implements WithoutX87 {
   /** The whole handler. @throws NotGenerated */
   handler(): void {
     const { operation, operands } = this.signature;
+    if (isVector(operation.form))
+      this.code.get(CPU).access('i32.load', VECTORS_OFF).brIf(this.places.bail);
     const builder = this as unknown as Builder<Value, HandlerOperand>;
     operation.form.row.semantics!(builder, operation.width, ...operands);
     if (!this.#left) this.#advance();

@@ -4,19 +4,31 @@
  * The interpreter does the work; what it hands back, the evaluator does.
  */
 import { CAUSE_TLB_MISS, CAUSE_WALK, CAUSE_WORK } from '../account.ts';
+import { CR0_AM } from '../control-registers.ts';
 import { VECTOR_GP } from '../exit.ts';
 import type { Machine } from '../machine.ts';
 import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
 import { isCanonical } from '../pte.ts';
-import { ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
+import { CR0, CR4, ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
 import { NO_BREAKPOINTS } from './debugger.ts';
 import { Evaluator } from './evaluator.ts';
-import { TF } from './flags.ts';
+import { AC, TF } from './flags.ts';
 import { Handlers } from './handlers.ts';
 import { REASON_FAILED, REASON_FETCH, REASON_MISS, REASON_SLOW } from './interpreter.ts';
-import { BOUNCE, CODE_MAP, DEBT, FILLS, FRAME_BASE, LEFT, MASK_32, MASK_64 } from './record.ts';
+import {
+  BOUNCE,
+  CODE_MAP,
+  DEBT,
+  FILLS,
+  FRAME_BASE,
+  LEFT,
+  MASK_32,
+  MASK_64,
+  VECTORS_OFF,
+} from './record.ts';
 import { Fault, type Outcome } from './state.ts';
+import { vectorsRefused } from './units.ts';
 import { VcpuMemory } from './vcpu-memory.ts';
 import { VcpuState } from './vcpu-state.ts';
 
@@ -32,6 +44,11 @@ interface Context {
   readonly memory: VcpuMemory;
   readonly evaluator: Evaluator;
 }
+
+/** The interpreter has code of 64-bit mode only, and checks no alignment. */
+const needsEvaluator = (vcpu: Vcpu): boolean =>
+  vcpu.mode !== 64 ||
+  ((vcpu.lo(RFLAGS) & AC) !== 0 && vcpu.cpl === 3 && (vcpu.lo(CR0) & CR0_AM) !== 0);
 
 export class Engine {
   readonly #machine: Machine;
@@ -79,6 +96,12 @@ export class Engine {
     for (;;) {
       const budget = Math.min(this.#budget(), last - vcpu.get(ICOUNT));
       if (budget <= 0) return DONE;
+      if (needsEvaluator(vcpu)) {
+        if (breakpoints.has(vcpu.rip)) return DONE;
+        const outcome = this.step(vcpu);
+        if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
+        continue;
+      }
       if (unknown) {
         const fault = this.#fetch(vcpu, unknown);
         if (fault) return { kind: 'fault', fault };
@@ -116,6 +139,7 @@ export class Engine {
     const { memory } = this.#machine;
     vcpu.setHalves(FRAME_BASE, memory.frameBase, this.#fillCost === 0 ? 0 : memory.frames);
     vcpu.setHalves(CODE_MAP, memory.codeMap, this.#fillCost);
+    vcpu.setLow(VECTORS_OFF, vectorsRefused(vcpu.lo(CR0), vcpu.lo(CR4)) ? 1 : 0);
     vcpu.setHalves(MASK_64, 0xffffffff, 0xffffffff);
     vcpu.setHalves(MASK_32, 0xffffffff, 0);
   }

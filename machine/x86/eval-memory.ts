@@ -2,6 +2,7 @@
  * The evaluator's addresses and memory: operands, the stack, blocks; and that nothing may fault once something has changed.
  * @source SDM vol. 1, 3.7.5 and 6.2; vol. 3, 6.15 (exceptions 12, 13 and 17)
  */
+import { CR0_AM } from '../control-registers.ts';
 import { VECTOR_AC, VECTOR_GP, VECTOR_SS } from '../exit.ts';
 import { RBP, RSP } from '../vcpu.ts';
 import type { Width } from './builder.ts';
@@ -10,7 +11,7 @@ import { overlay, truncate } from './eval-arithmetic.ts';
 import { BigX87 } from './eval-x87.ts';
 import { AC } from './flags.ts';
 import { BASE_RIP, type MemoryOperand, type Operand } from './operands.ts';
-import { CR0_AM, Fault, isCanonical, type LinearMemory } from './state.ts';
+import { Fault, isCanonical, type LinearMemory } from './state.ts';
 
 /** The end of what compatibility mode addresses: its segments are flat, with a limit of 4 GiB. */
 const LEGACY_END = 1n << 32n;

@@ -15,6 +15,7 @@ import { fetchOperation } from './fetch.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
 import type { MemoryOperand, Operand, RegisterOperand, VectorOperand } from './operands.ts';
 import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from './state.ts';
+import { refusedBy } from './units.ts';
 
 const DONE: Outcome = { kind: 'done' };
 const REPE = 0xf3;
@@ -52,6 +53,8 @@ export class Evaluator extends BigMemory implements Builder<bigint, Operand> {
     const allowed = privilege === 'iopl' ? (this.state.rflags & IOPL) >> 12 : 0;
     if (privilege !== undefined && this.state.cpl > allowed) throw new Fault(VECTOR_GP);
     if (exit !== undefined) return { kind: 'exit', reason: exit, operation: op };
+    const refused = refusedBy(op.form, this.state.cr0, this.state.cr4);
+    if (refused !== undefined) throw new Fault(refused);
     this.attend(op);
     this.#to = this.after;
     row.semantics!(this, op.width, ...op.operands);

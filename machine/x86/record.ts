@@ -52,6 +52,8 @@ export const FRAMES = 1348;
 export const CODE_MAP = 1352;
 export const FILL_COST = 1356;
 export const FILLS = 1360;
+/** u32: not zero while instructions on vectors are refused. */
+export const VECTORS_OFF = 1364;
 /** A read that crosses into another page is put together here. */
 export const BOUNCE = 1328;
 

@@ -38,8 +38,3 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
 ];
 
 export const rows: readonly Row[] = groups.flatMap(([, each]) => each);
-
-/** Those that use the registers of the FPU: #NM while CR0.TS is set. */
-export const fpuRows: ReadonlySet<Row> = new Set(
-  groups.flatMap(([title, each]) => (/x87|SSE2|MMX/.test(title) ? each : [])),
-);

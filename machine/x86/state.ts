@@ -22,13 +22,6 @@ export interface State {
   readonly cr4: number;
 }
 
-/** Monitor coprocessor, emulation, task switched, alignment mask; FXSAVE and SSE are there. */
-export const CR0_MP = 0x2;
-export const CR0_EM = 0x4;
-export const CR0_TS = 0x8;
-export const CR0_AM = 0x40000;
-export const CR4_OSFXSR = 0x200;
-
 /** Addresses are linear and canonical. What is refused throws a Fault and changes nothing, across pages, too. */
 export interface LinearMemory {
   /** `intent`: the same bytes are about to be written. */

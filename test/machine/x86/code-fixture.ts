@@ -43,7 +43,8 @@ const GDT: readonly bigint[] = [
   0x0000890090000067n, // 40: a TSS at 0x9000
   0n,
   0x00cf13000000ffffn, // 56: data, not present
-  0x00cffb000000ffffn, // 64: 32-bit code of level 3
+  0x00cffb000000ffffn, // 64: 32-bit code of level 3, and the data that SYSRET takes for its stack
+  0x00cff3000000ffffn,
 ];
 
 export interface Ran {
