@@ -7,6 +7,7 @@ import {
   BLKIF_REQUEST_WORDS,
   BLKIF_RESPONSE_WORDS,
   BLKIF_RING,
+  BLKIF_RSP_EOPNOTSUPP,
   blkifRequestFields,
   blkifResponseStatus,
   getBlkifRequestWords,
@@ -207,7 +208,7 @@ describe('blkback, against a front end that lies', () => {
     const response = new Uint32Array(BLKIF_RESPONSE_WORDS);
     expect(ring.response(response)).toBe(true);
     expect([response[0], response[1], response[2]! & 0xff]).toEqual([5, 6, 77]);
-    expect(blkifResponseStatus(response)).toBe(-1);
+    expect(blkifResponseStatus(response)).toBe(BLKIF_RSP_EOPNOTSUPP);
   });
 
   it('answers every one of 32 bad requests', async () => {

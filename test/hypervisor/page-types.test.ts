@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { newBaseptr, setGdtFrames } from '../../hypervisor/base-pointer.ts';
+import { newBaseptr, newUserBaseptr, setGdtFrames } from '../../hypervisor/base-pointer.ts';
 import { mmuUpdate } from '../../hypervisor/mmu-update.ts';
 import {
   FRAME_SHARED,
@@ -159,15 +159,18 @@ describe('page types', () => {
     expect(alice.vcpu.kernelRoot).toBe(alice.boot.cr3Mfn);
   });
 
-  it('fill the slots of the hypervisor and look at none of what the guest wrote there', () => {
+  it('empty the slots of the hypervisor, and a root of kernel mode gets the M2P', () => {
     const set = setting();
     const { alice, frames, machine } = set;
     set.protect(alice.free);
     alice.fill(alice.free, { 256: 0xffffn, 271: pte(set.bob.mfn(1), TABLE) });
     expect(frames.getType(alice.mfn(alice.free), alice.domain, TYPE_L4)).toBe(0);
     const view = alice.view(alice.free);
+    expect([256, 271].map((slot) => view.getBigUint64(slot * 8, true))).toEqual([0n, 0n]);
+    expect(newUserBaseptr(set.xen, alice.vcpu, alice.mfn(alice.free))).toBe(0);
+    expect(view.getBigUint64(256 * 8, true)).toBe(0n);
+    expect(newBaseptr(set.xen, alice.vcpu, alice.mfn(alice.free))).toBe(0);
     expect(view.getUint32(256 * 8, true) >>> 12).toBe(frames.m2pL3);
-    expect(view.getBigUint64(271 * 8, true)).toBe(0n);
     expect(machine.memory.frames).toBe(frames.count);
   });
 
