@@ -23,7 +23,7 @@ export const executeOffering = (machine: Machine, vcpu: Vcpu, offer: Offer): boo
   const { memory, mmu } = machine;
   const own = new VcpuState(memory, vcpu);
   const seen = new VcpuMemory(memory, mmu, vcpu, () => {});
-  const op = decode(seen.fetch(own.rip, MAX_LENGTH));
+  const op = decode(seen.fetch(own.rip, MAX_LENGTH), own.mode);
   if (typeof op === 'string' || !op.operands.every(({ kind }) => SIMPLE.includes(kind)))
     return false;
   const stores: { va: number; bytes: number; value: bigint }[] = [];
@@ -35,8 +35,9 @@ export const executeOffering = (machine: Machine, vcpu: Vcpu, offer: Offer): boo
     fetch: (address, bytes) => seen.fetch(address, bytes),
     refuseFetch: (address) => seen.refuseFetch(address),
   };
-  const { vectors, x87, mxcsr, rip, rflags, fsBase, gsBase, cpl } = own;
-  const copy = { gpr: own.gpr.slice(), vectors, x87, mxcsr, rip, rflags, fsBase, gsBase, cpl };
+  const { vectors, x87, mxcsr, rip, rflags, fsBase, gsBase, cpl, mode, cr0, cr4 } = own;
+  const others = { vectors, x87, mxcsr, rflags, fsBase, gsBase, cpl, mode, cr0, cr4 };
+  const copy = { ...others, rip, gpr: own.gpr.slice() };
   const outcome = new Evaluator(copy, held).step();
   const store = stores[0];
   if (outcome.kind !== 'done' || !store || stores.length > 1) return false;

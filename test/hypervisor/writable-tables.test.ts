@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect } from 'vitest';
 import { runMode } from '../../cli/host.ts';
+import { Symbols } from '../../cli/symbols.ts';
 import { parseImage } from '../../hypervisor/image.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import { buildKernel } from '../support/elf-kernel.ts';
@@ -18,8 +19,9 @@ describe('VMASST_TYPE_writable_pagetables', () => {
     'does stores into L1 tables, and nothing else',
     async () => {
       const sources = [`${folder}start.S`, `${folder}writable-tables.c`];
+      const kernel = buildKernel({ sources });
       const { console, outcome } = await runMode('pv', {
-        guest: { image: parseImage(buildKernel({ sources })) },
+        guest: { image: parseImage(kernel), symbols: new Symbols(kernel) },
         ...{ preset: DEFAULT_PRESET, memoryBytes: 16 << 20 },
         ...{ vcpus: 1, disks: [], limit: 1e9 },
       });

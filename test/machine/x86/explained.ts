@@ -3,15 +3,16 @@
  * its bytes and registers, never by its result.
  */
 
-import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { RBP, RSP } from '../../../machine/vcpu.ts';
 import type { Operation } from '../../../machine/x86/decoder.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { isCanonical } from '../../../machine/x86/state.ts';
 import { C1 } from '../../../machine/x86/x87-state.ts';
-import { type Case, CODE, DATA, FCW, GPR, GS_BASE, PAGE, RIP } from './case.ts';
-import { effectiveAddress } from './effective-address.ts';
+import { type Case, CODE, DATA, FCW, GPR, PAGE, RIP } from './case.ts';
+import { effectiveAddress, operandAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
+const CS_PREFIX = 0x2e;
 
 interface Opcode {
   readonly map: number;
@@ -39,10 +40,13 @@ const opcodeOf = (code: Uint8Array): Opcode => {
 };
 
 const readable = (address: bigint): boolean =>
-  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8 - GS_BASE);
+  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8);
 
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
+
+const writesWell = (op: Operation, test: Case): boolean =>
+  writable(effectiveAddress(op, test, 0n) ?? 0n);
 
 /** Nothing that ENTER touches can fault. */
 const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
@@ -63,8 +67,8 @@ const CANONICAL_END = 1n << 47n;
 
 const straddles = (op: Operation, test: Case): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
-  if (!isCanonical(address) && (address & 15n) !== 0n) return true;
-  const ends = op.addressWidth === 4 ? [1n << 32n] : [CANONICAL_END, 1n << 64n];
+  if (op.mode === 64 && !isCanonical(address) && (address & 15n) !== 0n) return true;
+  const ends = op.addressWidth === 8 ? [CANONICAL_END, 1n << 64n] : [1n << 32n];
   return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
 
@@ -103,15 +107,19 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if (name.startsWith('loop') && op.repeat !== 0) return true;
   // A processor has pushed already when ENTER faults.
   if (name === 'enter') return !entersWell(op, test);
+  // A processor has pushed or popped some registers already when these fault.
+  const sp = test.get(GPR + 8 * RSP);
+  if (name === 'pusha' && !(writable(sp - 32n) && writable(sp - 8n))) return true;
+  if (name === 'popa' && !(readable(sp) && readable(sp + 24n))) return true;
   // Blocks over an end of the address space, or nowhere and not aligned: the vector, or where they go on.
-  if (isBlock(op) && straddles(op, test)) return true;
+  if ((isBlock(op) || name === 'bound') && straddles(op, test)) return true;
   // AMD has entered MMX already when one of these faults.
   if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
-  if (name === 'maskmovq' && !writable(effectiveAddress(op, test, 0n) ?? 0n)) return true;
+  if (name === 'maskmovq' && (test.code.includes(CS_PREFIX) || !writesWell(op, test))) return true;
   // With memory AMD does not enter MMX.
   if (name === 'cvtpi2ps' && op.modrm < 0xc0) return true;
   // AMD leaves C1 as it was where the SDM clears it.
   if (/^fu?comip?$/.test(name) && (test.view.getUint16(FCW + 2, true) & C1) !== 0) return true;
   // Whose fault comes first when both operands have one.
-  return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
+  return name === 'cmps' && !op.operands.some((each) => readable(operandAddress(each, test)));
 };
