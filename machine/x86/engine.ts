@@ -27,8 +27,9 @@ const PAGE_BYTES = 4096;
 /** Of page tables, and so references of a walk. */
 const LEVELS = 4;
 
-/** What the evaluator has of a vCPU. */
+/** What the evaluator has of a vCPU; of the one that had the same block before, it is nobody's. */
 interface Context {
+  readonly vcpu: Vcpu;
   readonly memory: VcpuMemory;
   readonly evaluator: Evaluator;
 }
@@ -228,11 +229,11 @@ export class Engine {
 
   #context(vcpu: Vcpu): Context {
     const known = this.#contexts[vcpu.index];
-    if (known) return known;
+    if (known?.vcpu === vcpu) return known;
     const { memory, mmu } = this.#machine;
     const written = (host: number, bytes: number): void => this.#pages.written(host, bytes);
     const own = new VcpuMemory(memory, mmu, vcpu, written);
-    const made = { memory: own, evaluator: new Evaluator(new VcpuState(memory, vcpu), own) };
+    const made = { vcpu, memory: own, evaluator: new Evaluator(new VcpuState(memory, vcpu), own) };
     this.#contexts[vcpu.index] = made;
     return made;
   }

@@ -1,5 +1,6 @@
 /** Machine code on a processor without a hypervisor: what the engine leaves to CodeCpu, at level 0 and at level 3. */
 import { describe, expect } from 'vitest';
+import { Account, CAUSE_TLB_MISS } from '../../../machine/account.ts';
 import {
   CONTROL_CPUID,
   CONTROL_IO,
@@ -16,6 +17,7 @@ import {
   OP_MOV_TO_CR3,
   OP_MOV_TO_DR,
 } from '../../../machine/exit.ts';
+import { Pcpu } from '../../../machine/pcpu.ts';
 import type { PortDevice } from '../../../machine/port-bus.ts';
 import {
   CONTROLS,
@@ -43,6 +45,8 @@ import {
   RSP,
   TR_BASE,
 } from '../../../machine/vcpu.ts';
+import { Engine } from '../../../machine/x86/engine.ts';
+import { pagingVcpu } from '../../support/machine-fixture.ts';
 import { hasTool, itNeeds } from '../../support/tools.ts';
 import { CODE, DATA, KERNEL_STACK, type Ran, runCode, STACK, UNMAPPED } from './code-fixture.ts';
 
@@ -399,5 +403,22 @@ describe('an exit of machine code', () => {
       },
     });
     expect(seen).toEqual([EXIT_EPT_VIOLATION, 0x1000]);
+  });
+});
+
+describe('an engine', () => {
+  it('charges the CPU of a vCPU that has the block of an earlier one', async () => {
+    const { machine, vcpu } = await runCode('hlt');
+    const engine = new Engine(machine);
+    vcpu.rip = CODE;
+    engine.step(vcpu);
+    machine.freeVcpu(vcpu);
+    const other = pagingVcpu(machine);
+    expect(other.index).toBe(vcpu.index);
+    other.pcpu = new Pcpu(1, new Account());
+    machine.memory.u8.set([0xa1, 0, 0x80, 0, 0, 0, 0, 0, 0], machine.memory.frameBase + CODE);
+    other.rip = CODE;
+    expect(engine.step(other).kind).toBe('done');
+    expect(other.pcpu.account.count[CAUSE_TLB_MISS]).toBe(1);
   });
 });
