@@ -37,6 +37,8 @@ const undefinedBy = ({ semantics, forms }: Row): string => {
     mmx: (body: () => void) => body(),
     x87Pair: () => [VALUE, VALUE, VALUE],
     readBlock: (_o: Sized, _w: number, count: number) => Array.from({ length: count }, () => VALUE),
+    loadBlock: (_w: number, _va: symbol, count: number) =>
+      Array.from({ length: count }, () => VALUE),
     floatOrder: () => ({ unordered: VALUE, less: VALUE, equal: VALUE }),
   };
   const probe = new Proxy({} as Builder<symbol, Sized>, {
