@@ -6,6 +6,7 @@ export type { RunRequest } from './composition.ts';
 export { runMode } from './host.ts';
 export { HostFile } from './host-file.ts';
 export { htmlReport } from './html-report.ts';
+export { type CompiledKernel, loadCompiled } from './load-image.ts';
 export { presetNames } from './options.ts';
 export { Overlay } from './overlay.ts';
 export { reportTable } from './report.ts';

@@ -48,13 +48,13 @@ describe('hospes', () => {
     [
       'a kernel that is no module',
       ['run', 'k.txt'],
-      /k\.txt is no module.*\.ts, \.mts, \.js, \.mjs/,
+      /k\.txt is no ELF file, and no module.*\.ts, \.mts, \.js, \.mjs/,
     ],
     ['a trace that is missing', ['trace', 'none'], /trace none does not exist/],
     ['a trace that is none', ['trace', 'k.ts'], /k\.ts is not a trace/],
     ['a disk given twice', ['run', 'k.ts', ...disks('a', 'a')], /--disk xvda is given twice/],
   ])('refuses %s', (_case, args, sentence) => {
-    const ran = folderWith({ 'k.ts': BARE_HELLO, 'k.txt': '', elf: '\x7fELF' }).hospes(...args);
+    const ran = folderWith({ 'k.ts': BARE_HELLO, 'k.txt': '' }).hospes(...args);
     expectRefusal(ran);
     expect(ran.stderr).toMatch(sentence);
   });

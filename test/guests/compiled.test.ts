@@ -42,6 +42,7 @@ const KERNELS: ReadonlyArray<readonly [name: string, what: string, options?: () 
     ['privileged', 'instructions that need privilege'],
     ['events', 'upcalls, masked, nested and polled'],
     ['pages', 'page tables'],
+    ['writable-tables', 'page tables that it stores into'],
     ['user', 'user mode'],
     ['timer', 'time'],
     ['smp', 'two virtual CPUs', () => ({ vcpus: 2 })],

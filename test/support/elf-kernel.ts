@@ -1,4 +1,4 @@
-/** Compiled kernels, built on the spot with gcc and ld in a temporary directory. */
+/** Compiled kernels with a linker script of their own, built on the spot in a temporary directory. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,8 +25,7 @@ export interface KernelSources {
   readonly sources: readonly string[];
   /** Macros, as NAME or NAME=VALUE. */
   readonly defines?: readonly string[];
-  /** Without it the linker's own, from 1 MiB on. */
-  readonly script?: string;
+  readonly script: string;
   /** Symbols that the linker is given. */
   readonly symbols?: Readonly<Record<string, string>>;
 }
@@ -47,8 +46,7 @@ export const buildKernel = ({
     });
     const kernel = join(directory, 'kernel');
     const given = Object.entries(symbols).map(([name, value]) => `--defsym=${name}=${value}`);
-    const layout = script === undefined ? ['-Ttext-segment=0x100000'] : ['-T', script];
-    run('ld', [...LINK, ...given, ...layout, ...objects, '-o', kernel]);
+    run('ld', [...LINK, ...given, '-T', script, ...objects, '-o', kernel]);
     return readFileSync(kernel);
   } finally {
     rmSync(directory, { recursive: true, force: true });
