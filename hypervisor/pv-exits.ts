@@ -14,6 +14,7 @@ import {
   opName,
   VECTOR_BP,
   VECTOR_GP,
+  VECTOR_NM,
   VECTOR_OF,
   VECTOR_PF,
   VECTOR_UD,
@@ -59,6 +60,8 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
     cpuid(xen, vcpu);
     return;
   }
+  // Whoever sets TS wants to know once.
+  if (vector === VECTOR_NM) vcpu.taskSwitched = false;
   const { fault, bounce } = xen.machine.costs;
   vcpu.arch.pcpu.charge(xen.faultCause(vector), fault + bounce);
   if (vector === VECTOR_PF) {

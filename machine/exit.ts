@@ -149,6 +149,7 @@ export const VECTOR_DB = 1;
 export const VECTOR_NMI = 2;
 export const VECTOR_BP = 3;
 export const VECTOR_OF = 4;
+export const VECTOR_BR = 5;
 export const VECTOR_UD = 6;
 export const VECTOR_NM = 7;
 export const VECTOR_DF = 8;
@@ -158,6 +159,7 @@ export const VECTOR_SS = 12;
 export const VECTOR_GP = 13;
 export const VECTOR_PF = 14;
 export const VECTOR_MF = 16;
+export const VECTOR_AC = 17;
 export const VECTOR_XM = 19;
 
 const VECTOR_NAMES = new Map([
@@ -166,6 +168,7 @@ const VECTOR_NAMES = new Map([
   [VECTOR_NMI, 'NMI'],
   [VECTOR_BP, '#BP'],
   [VECTOR_OF, '#OF'],
+  [VECTOR_BR, '#BR'],
   [VECTOR_UD, '#UD'],
   [VECTOR_NM, '#NM'],
   [VECTOR_DF, '#DF'],
@@ -175,6 +178,7 @@ const VECTOR_NAMES = new Map([
   [VECTOR_GP, '#GP'],
   [VECTOR_PF, '#PF'],
   [VECTOR_MF, '#MF'],
+  [VECTOR_AC, '#AC'],
   [VECTOR_XM, '#XM'],
 ]);
 

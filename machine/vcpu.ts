@@ -36,7 +36,9 @@ export const CR2 = 200;
 export const CR3 = 208;
 export const CR4 = 216;
 export const EFER = 224;
-export const MODE = 232; // u32: CPL in bits 0-1
+export const MODE = 232; // u32: CPL in bits 0-1, 4 for code of 32 bits, 8 for code of 16 bits
+const MODE_32 = 4;
+const MODE_16 = 8;
 export const BUDGET = 240;
 export const ICOUNT = 248;
 export const TLB_READ = 256; // u32 byte offset of the current read array; the write array follows it
@@ -90,6 +92,9 @@ export const LDTR = 4008;
 
 export const RFLAGS_IF = 0x200;
 export const RFLAGS_FIXED = 0x2;
+
+/** What the descriptor of CS says of code: 64-bit mode, or compatibility mode with CS.D set or clear. */
+export type CodeMode = 64 | 32 | 16;
 
 export class Vcpu {
   readonly index: number;
@@ -177,7 +182,21 @@ export class Vcpu {
   }
 
   set cpl(level: number) {
-    this.#u32[this.#word + (MODE >>> 2)] = level;
+    const w = this.#word + (MODE >>> 2);
+    this.#u32[w] = (this.#u32[w]! & ~3) | level;
+  }
+
+  get mode(): CodeMode {
+    const bits = this.#u32[this.#word + (MODE >>> 2)]! & (MODE_32 | MODE_16);
+    return bits === 0 ? 64 : bits === MODE_32 ? 32 : 16;
+  }
+
+  /** CS becomes `selector`, which names code of `mode`. */
+  setCode(selector: number, mode: CodeMode = 64): void {
+    const w = this.#word + (MODE >>> 2);
+    const bits = mode === 64 ? 0 : mode === 32 ? MODE_32 : MODE_16;
+    this.#u32[w] = (this.#u32[w]! & 3) | bits;
+    this.set(CS, selector);
   }
 
   get rip(): number {

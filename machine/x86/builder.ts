@@ -159,6 +159,9 @@ export interface Builder<V, O extends Sized>
   /** A general register in the address size: counters and indexes of strings. */
   getIndex(register: number): V;
   setIndex(register: number, value: V): void;
+  /** RSP, or RBP as the frame's pointer, as wide as the stack is: 8 bytes in 64-bit mode, else 4. */
+  getStack(register: number): V;
+  setStack(register: number, value: V): void;
 
   /** `at`: bytes added to a memory operand's address. */
   read(operand: O, at?: V): V;
@@ -179,6 +182,9 @@ export interface Builder<V, O extends Sized>
   /** The stack: relative to SS. */
   load(w: Width, address: V): V;
   store(w: Width, address: V, value: V): void;
+  /** As `readBlock` and `writeBlock`, on the stack. */
+  loadBlock(w: Width, address: V, count: number): V[];
+  storeBlock(w: Width, address: V, words: readonly V[]): void;
   /** Memory as ENTER leaves it, with frame pointers of `level` frames and `size` bytes; @returns frame and stack pointer. */
   pushFrames(w: Width, level: O, size: V): readonly [V, V];
 
@@ -209,6 +215,6 @@ export interface Builder<V, O extends Sized>
   repeat(body: () => void, whileZF: boolean): void;
 
   helper(name: Helper, w: Width, high: V, low: V, divisor: V): readonly [V, V];
-  /** A fault, or after int3 a trap: then RIP is that of the next instruction. */
-  raise(vector: number, trap?: 'trap'): void;
+  /** A fault, or after int3 and into a trap: then RIP is that of the next instruction. Nothing where `when`, if given, is zero. */
+  raise(vector: number, kind: 'fault' | 'trap', when?: V): void;
 }

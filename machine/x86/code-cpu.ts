@@ -2,13 +2,13 @@
  * A processor of machine code: the engine runs it; what faults or leaves the engine is done here, by the IDT of the guest, or
  * by whoever is underneath. The same exits are made as by TypeScript code.
  */
-import { EXIT_EPT_VIOLATION, VECTOR_DB, VECTOR_GP } from '../exit.ts';
+import { EXIT_EPT_VIOLATION, VECTOR_DB, VECTOR_GP, VECTOR_NM } from '../exit.ts';
 import { leave, takeException } from '../leave.ts';
 import type { Machine } from '../machine.ts';
 import { FAULT_EPT } from '../page-walk.ts';
 import { turn } from '../turn.ts';
 import type { Processor, Underneath } from '../underneath.ts';
-import { DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
+import { CR0, DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
 import { type Act, CodeControl, Unsupported } from './code-control.ts';
 import { systemActs } from './code-system.ts';
 import { transferActs } from './code-transfers.ts';
@@ -19,10 +19,12 @@ import type { Engine } from './engine.ts';
 import { TF } from './flags.ts';
 import { MAX_LENGTH } from './operands.ts';
 import { privilegedOp } from './privileged-op.ts';
+import { fpuRows } from './rows.ts';
 import { Fault, type Outcome } from './state.ts';
 import { signedNumber } from './vcpu-memory.ts';
 
 const ACTS: ReadonlyMap<string, Act> = new Map([...systemActs, ...transferActs]);
+const CR0_TS = 8;
 const DR6 = DR0 + 6 * 8;
 /** DR6.BS: a single step. */
 const DR6_STEP = 0x4000;
@@ -74,7 +76,12 @@ export class CodeCpu implements Processor {
 
   /** The guest itself looks up after the next instruction. */
   get #single(): boolean {
-    return (this.vcpu.lo(RFLAGS) & TF) !== 0 || this.#control.shadow;
+    return (this.vcpu.lo(RFLAGS) & TF) !== 0 || this.#switched || this.#control.shadow;
+  }
+
+  /** CR0.TS is set, and rarely for long: each instruction is looked at (SDM vol. 3, 2.5). */
+  get #switched(): boolean {
+    return (this.vcpu.lo(CR0) & CR0_TS) !== 0;
   }
 
   async #watched(by: Debugger): Promise<void> {
@@ -98,12 +105,18 @@ export class CodeCpu implements Processor {
     const single = this.#single || most === 1 || breakpoints.has(before);
     control.shadow = false;
     const engine = this.#engine;
-    this.#finish(single ? engine.step(vcpu) : engine.run(vcpu, most, breakpoints));
+    if (this.#switched && this.#usesFpu()) this.#take(0, VECTOR_NM, 0, 0, 0);
+    else this.#finish(single ? engine.step(vcpu) : engine.run(vcpu, most, breakpoints));
     if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
     if (control.window && !control.shadow && !vcpu.stopped) {
       control.window = false;
       this.#underneath.enter(vcpu);
     }
+  }
+
+  #usesFpu(): boolean {
+    const op = this.#decoded();
+    return op !== undefined && fpuRows.has(op.form.row);
   }
 
   #finish(outcome: Outcome): void {
@@ -144,7 +157,7 @@ export class CodeCpu implements Processor {
       this.#eptViolation(error, address);
       return;
     }
-    const op = vector === VECTOR_GP && error === 0 && vcpu.cpl !== 0 ? this.#refused() : undefined;
+    const op = vector === VECTOR_GP && error === 0 && vcpu.cpl !== 0 ? this.#decoded() : undefined;
     const { op: number, operand } = op ? privilegedOp(op, vcpu) : { op: 0, operand: 0 };
     const length = number === 0 ? 0 : op!.length;
     const detail = number === 0 ? address : operand;
@@ -156,7 +169,7 @@ export class CodeCpu implements Processor {
   }
 
   /** The instruction at RIP, if there is one. */
-  #refused(): Operation | undefined {
+  #decoded(): Operation | undefined {
     const op = decode(this.#bytes());
     return typeof op === 'string' ? undefined : op;
   }

@@ -2,11 +2,16 @@
  * Operations as text, in Intel's order: `add dword ptr [rax+rcx*4+0x10], 0x5`. Jumps show the distance to the next instruction,
  * or their target when the address is given.
  */
+import type { CodeMode } from '../vcpu.ts';
+import type { Width } from './builder.ts';
 import { decode, type Operation } from './decoder.ts';
 import { BASE_RIP, type MemoryOperand, type Operand } from './operands.ts';
 
 const LEGACY = ['ax', 'cx', 'dx', 'bx', 'sp', 'bp', 'si', 'di'];
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', '?', '?'];
+const PREFIX_SEGMENTS: Readonly<Record<number, string>> = {
+  ...{ 38: 'es:', 46: 'cs:', 54: 'ss:', 62: 'ds:', 100: 'fs:', 101: 'gs:' },
+};
 const CONDITIONS = 'o no b ae e ne be a s ns p np l ge le g'.split(' ');
 const SIZES: Readonly<Record<number, string>> = {
   1: 'byte',
@@ -38,12 +43,17 @@ const memoryText = (o: MemoryOperand, sized: boolean): string => {
   else if (o.base >= 0) terms.push(registerName(o.base, o.addressWidth));
   if (o.index >= 0) terms.push(`${registerName(o.index, o.addressWidth)}*${o.scale}`);
   if (o.displacement !== 0n || terms.length === 0) terms.push(hex(o.displacement));
-  const segment = o.segment === 0 ? '' : o.segment === 0x64 ? 'fs:' : 'gs:';
+  const segment = PREFIX_SEGMENTS[o.segment] ?? '';
   const size = sized ? `${SIZES[o.width]} ptr ` : '';
   return `${size}${segment}[${terms.join('+').replaceAll('+-', '-')}]`;
 };
 
-const operandText = (o: Operand, sized: boolean, next: bigint | undefined): string => {
+const operandText = (
+  o: Operand,
+  sized: boolean,
+  next: bigint | undefined,
+  width: Width,
+): string => {
   switch (o.kind) {
     case 'register':
       return registerName(o.register, o.width, o.high);
@@ -56,7 +66,7 @@ const operandText = (o: Operand, sized: boolean, next: bigint | undefined): stri
     case 'memory':
       return memoryText(o, sized);
     case 'relative':
-      if (next !== undefined) return hex(BigInt.asUintN(64, next + o.value));
+      if (next !== undefined) return hex(BigInt.asUintN(8 * width, next + o.value));
       return `$${o.value < 0n ? '' : '+'}${hex(o.value)}`;
     case 'segment':
       return SEGMENTS[o.register]!;
@@ -83,14 +93,14 @@ export const disassemble = (op: Operation, address?: bigint): string => {
   const prefix = op.form.row.traits.rep ? (PREFIXES[op.repeat] ?? '') : '';
   const operands = op.form.operands
     .flatMap((spec, i) =>
-      spec.implied ? [] : [operandText(op.operands[i]!, spec.type !== '', next)],
+      spec.implied ? [] : [operandText(op.operands[i]!, spec.type !== '', next, op.width)],
     )
     .join(', ');
   return `${op.lock ? 'lock ' : ''}${prefix}${mnemonic(op)} ${operands}`.trimEnd();
 };
 
 /** One line for `bytes`, whatever they are. */
-export const disassembleBytes = (bytes: Uint8Array, address?: bigint): string => {
-  const op = decode(bytes);
+export const disassembleBytes = (bytes: Uint8Array, address?: bigint, mode?: CodeMode): string => {
+  const op = decode(bytes, mode);
   return typeof op === 'string' ? `(${op})` : disassemble(op, address);
 };

@@ -95,6 +95,14 @@ export abstract class EmitOperands extends EmitX87 {
     this.set(register, value);
   }
 
+  getStack(register: number): Value {
+    return this.get(register);
+  }
+
+  setStack(register: number, value: Value): void {
+    this.set(register, value);
+  }
+
   read(o: HandlerOperand, at?: Value): Value {
     const { code } = this;
     if (isMemory(o)) return this.#load(this.#host(o, READ, at), o.width);

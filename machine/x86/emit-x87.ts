@@ -1,4 +1,4 @@
-/** The x87 and MMX have no generated code, nor has what saves them: the evaluator does them, with all 80 bits. */
+/** The x87 and MMX have no generated code, nor has what moves blocks: the evaluator does them, with all 80 bits. */
 import type { Builder } from './builder.ts';
 import type { X87 } from './builder-x87.ts';
 import { EmitFloats } from './emit-floats.ts';
@@ -14,7 +14,7 @@ const refuse = (): never => {
 /** What their rows call first. */
 type First =
   | ('x87' | 'mmx' | 'x87Pending' | 'x87Field' | 'setX87Field' | 'x87Tags' | 'x87Raw')
-  | ('vector' | 'setVector' | 'readBlock' | 'writeBlock');
+  | ('vector' | 'setVector' | 'readBlock' | 'writeBlock' | 'loadBlock' | 'storeBlock');
 
 export abstract class EmitX87 extends EmitFloats implements Pick<Whole, First> {
   readonly x87 = refuse;
@@ -28,6 +28,8 @@ export abstract class EmitX87 extends EmitFloats implements Pick<Whole, First> {
   readonly setVector = refuse;
   readonly readBlock = refuse;
   readonly writeBlock = refuse;
+  readonly loadBlock = refuse;
+  readonly storeBlock = refuse;
 }
 
 /** A builder without what is called after those only. */

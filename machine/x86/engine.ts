@@ -74,9 +74,15 @@ export class Engine {
     this.#prepare(vcpu);
     const last = vcpu.get(ICOUNT) + most;
     this.#pages.keepSlow(breakpoints);
+    /** Why the instruction at RIP has to be found first, if it has. */
+    let unknown = 0;
     for (;;) {
       const budget = Math.min(this.#budget(), last - vcpu.get(ICOUNT));
       if (budget <= 0) return DONE;
+      if (unknown) {
+        const fault = this.#fetch(vcpu, unknown);
+        if (fault) return { kind: 'fault', fault };
+      }
       this.#given = budget;
       const reason = this.#handlers.run(vcpu.block, budget);
       this.#drain();
@@ -86,10 +92,8 @@ export class Engine {
         if (breakpoints.has(vcpu.rip)) return DONE;
         const outcome = this.step(vcpu);
         if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
-      } else if (this.#budget() > 0 && (reason === REASON_FETCH || reason === REASON_MISS)) {
-        const fault = this.#fetch(vcpu, reason);
-        if (fault) return { kind: 'fault', fault };
       }
+      unknown = reason === REASON_FETCH || reason === REASON_MISS ? reason : 0;
     }
   }
 
@@ -137,8 +141,19 @@ export class Engine {
     const mfn = memory.frameOf(host);
     const records = this.#pages.records(mfn);
     if (reason === REASON_FETCH) mmu.fillFetch(vcpu, rip, records);
-    this.#pages.decode(mfn, host & (PAGE_BYTES - 1));
+    this.#pages.decode(mfn, host & (PAGE_BYTES - 1), () => this.#nextPage(vcpu));
     return undefined;
+  }
+
+  /** The frame of the page after that of RIP, made known to the interpreter; -1: it may not be fetched. */
+  #nextPage(vcpu: Vcpu): number {
+    const { memory, mmu } = this.#machine;
+    const va = vcpu.rip - (vcpu.rip & (PAGE_BYTES - 1)) + PAGE_BYTES;
+    const host = isCanonical(va) ? mmu.probe(vcpu, va, ACCESS_FETCH) : -1;
+    if (host < 0) return -1;
+    const mfn = memory.frameOf(host);
+    mmu.fillFetch(vcpu, va, this.#pages.records(mfn));
+    return mfn;
   }
 
   #fault(va: number): Fault {
@@ -207,7 +222,7 @@ export class Engine {
   #settle(): void {
     const { clock } = this.#vcpu.pcpu;
     const now = Math.min(this.#given, Math.ceil((clock[1]! - clock[0]!) / this.#instruction));
-    this.#vcpu.setHalves(DEBT, this.#given - now, 0);
+    this.#vcpu.setLow(DEBT, this.#given - now);
     this.#given = now;
   }
 

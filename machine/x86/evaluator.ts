@@ -5,21 +5,15 @@
  * @source SDM vol. 3, chapter 6
  */
 
-import { VECTOR_DE, VECTOR_GP, VECTOR_SS, VECTOR_XM } from '../exit.ts';
-import { RBP, RCX, RSP } from '../vcpu.ts';
+import { VECTOR_DE, VECTOR_GP, VECTOR_XM } from '../exit.ts';
+import { RCX } from '../vcpu.ts';
 import type { Builder, FlagKind, FlagOptions, Helper, Width } from './builder.ts';
 import type { Operation } from './decoder.ts';
-import { condition, divided, overlay, statusFlags, truncate } from './eval-arithmetic.ts';
-import { BigX87 } from './eval-x87.ts';
+import { condition, divided, statusFlags, truncate } from './eval-arithmetic.ts';
+import { BigMemory } from './eval-memory.ts';
 import { fetchOperation } from './fetch.ts';
 import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VM, ZF } from './flags.ts';
-import {
-  BASE_RIP,
-  type MemoryOperand,
-  type Operand,
-  type RegisterOperand,
-  type VectorOperand,
-} from './operands.ts';
+import type { MemoryOperand, Operand, RegisterOperand, VectorOperand } from './operands.ts';
 import { Fault, isCanonical, type LinearMemory, type Outcome, type State } from './state.ts';
 
 const DONE: Outcome = { kind: 'done' };
@@ -28,30 +22,24 @@ const REPE = 0xf3;
 const MXCSR = 0xffffn;
 const LOADED = STATUS | TF | DF | NT | AC | ID;
 
-export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
+export class Evaluator extends BigMemory implements Builder<bigint, Operand> {
   /** What the last instruction left undefined. */
   undefinedMask = 0;
   resultUndefined = false;
   readonly state: State;
-  readonly memory: LinearMemory;
-  #op: Operation | undefined;
-  #next = 0n;
   #to = 0n;
-  /** Something has changed: from here on nothing may fault. */
-  #effects = false;
 
   constructor(state: State, memory: LinearMemory) {
-    super();
+    super(memory);
     this.state = state;
-    this.memory = memory;
   }
 
   step(): Outcome {
     this.undefinedMask = 0;
     this.resultUndefined = false;
-    this.#effects = false;
+    this.effects = false;
     try {
-      return this.#execute(fetchOperation(this.memory, this.state.rip));
+      return this.#execute(fetchOperation(this.memory, this.state.rip, this.state.mode));
     } catch (thrown) {
       if (!(thrown instanceof Fault)) throw thrown;
       return { kind: 'fault', fault: thrown };
@@ -65,7 +53,7 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     if (privilege !== undefined && this.state.cpl > allowed) throw new Fault(VECTOR_GP);
     if (exit !== undefined) return { kind: 'exit', reason: exit, operation: op };
     this.attend(op);
-    this.#to = this.#next;
+    this.#to = this.after;
     row.semantics!(this, op.width, ...op.operands);
     this.state.rip = this.#to;
     return DONE;
@@ -73,26 +61,9 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
 
   /** Make `op` the instruction at RIP, whose operands are then read and written; of one that leaves, by whoever does it. */
   attend(op: Operation): void {
-    this.#op = op;
-    this.#next = BigInt.asUintN(64, this.state.rip + BigInt(op.length));
-    this.#effects = false;
-  }
-
-  get(register: number): bigint {
-    return this.state.gpr[register]!;
-  }
-
-  set(register: number, value: bigint): void {
-    this.#effects = true;
-    this.state.gpr[register] = value;
-  }
-
-  getIndex(register: number): bigint {
-    return truncate(this.#op!.addressWidth, this.get(register));
-  }
-
-  setIndex(register: number, value: bigint): void {
-    this.set(register, truncate(this.#op!.addressWidth, value));
+    this.op = op;
+    this.after = truncate(op.mode === 64 ? 8 : 4, this.state.rip + BigInt(op.length));
+    this.effects = false;
   }
 
   read(o: Operand, at = 0n): bigint {
@@ -106,7 +77,7 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
       case 'stack':
         return this.readStack(o.register);
       case 'memory':
-        return this.#read(this.#linear(o, at), o.width, false);
+        return this.readAt(this.place(o, 'read', at), o.width, false);
       default:
         return truncate(o.width, 'value' in o ? o.value : 0n);
     }
@@ -115,12 +86,12 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   write(o: Operand, value: bigint, when = 1n): void {
     if (when === 0n) return;
     if (this.blocked) {
-      if (o.kind === 'memory') this.#read(this.#linear(o, 0n), o.width, true);
+      if (o.kind === 'memory') this.readAt(this.place(o, 'write'), o.width, true);
     } else if (o.kind === 'register') this.#writeRegister(o, truncate(o.width, value));
     else if (o.kind === 'vector') this.#writeVector(o, truncate(o.width, value));
     else if (o.kind === 'stack') this.writeStack(o.register, value);
     else if (o.kind === 'mmx') this.writeMmx(o.register, truncate(o.width, value));
-    else if (o.kind === 'memory') this.#write(this.#linear(o, 0n), o.width, value);
+    else if (o.kind === 'memory') this.writeAt(this.place(o, 'write'), o.width, value);
     else throw new TypeError(`a row writes to ${o.kind}`);
   }
 
@@ -130,29 +101,11 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
       this.write(o, change(old));
       return old;
     }
-    const address = this.#linear(o, at);
-    const old = this.#read(address, o.width, true);
+    const address = this.place(o, 'write', at);
+    const old = this.readAt(address, o.width, true);
     this.memory.write(address, o.width, truncate(o.width, change(old)));
-    this.#effects = true;
+    this.effects = true;
     return old;
-  }
-
-  readBlock(o: Operand, w: Width, count: number): bigint[] {
-    const all = this.#read(this.#block(o, w * count), w * count, false);
-    return Array.from({ length: count }, (_, i) => truncate(w, all >> BigInt(8 * w * i)));
-  }
-
-  writeBlock(o: Operand, w: Width, words: readonly bigint[], bytes = w * words.length): void {
-    const all = words.reduceRight((sum, word) => (sum << BigInt(8 * w)) | truncate(w, word), 0n);
-    const address = this.#block(o, bytes);
-    this.#read(address, bytes, true);
-    this.memory.write(address, w * words.length, all);
-    this.#effects = true;
-  }
-
-  #block(o: Operand, bytes: number): bigint {
-    if (o.kind !== 'memory') throw new TypeError(`a row takes ${o.kind} for a block`);
-    return this.#linear(o, 0n, bytes);
   }
 
   updatePair(
@@ -160,55 +113,14 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
     change: (low: bigint, high: bigint) => readonly [bigint, bigint],
   ): readonly [bigint, bigint] {
     if (o.kind !== 'memory') throw new TypeError(`a row writes a pair to ${o.kind}`);
-    if ((this.#segmented(o, 0n) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
-    const address = this.#linear(o, 0n);
-    const old = this.#read(address, 16, true);
+    if ((this.linear(o) & 15n) !== 0n) this.fault(new Fault(VECTOR_GP));
+    const address = this.place(o, 'write');
+    const old = this.readAt(address, 16, true);
     const halves = [truncate(8, old), old >> 64n] as const;
     const [low, high] = change(...halves);
     this.memory.write(address, 16, (high << 64n) | low);
-    this.#effects = true;
+    this.effects = true;
     return halves;
-  }
-
-  address(o: Operand): bigint {
-    return o.kind === 'memory' ? this.#offset(o, 0n) : 0n;
-  }
-
-  /** The linear address of an operand in memory, canonical or not. */
-  linear(o: Operand): bigint {
-    return o.kind === 'memory' ? this.#segmented(o, 0n) : 0n;
-  }
-
-  load(w: Width, address: bigint): bigint {
-    return this.#read(this.#checked(address, w, true), w, false);
-  }
-
-  store(w: Width, address: bigint, value: bigint): void {
-    this.#write(this.#checked(address, w, true), w, value);
-  }
-
-  pushFrames(w: Width, level: Operand, size: bigint): readonly [bigint, bigint] {
-    const [sp, bp] = [this.get(RSP), this.get(RBP)];
-    const below = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base - BigInt(bytes));
-    const frame = below(sp, w);
-    const outer = Number(this.read(level)) & 31;
-    let pushed = truncate(w, bp);
-    for (let i = 1; i <= outer; i++) {
-      const copied = (): bigint => {
-        const address = below(bp, w * i);
-        const old = this.#read(this.#checked(address, w, true), w, false);
-        return truncate(w, overlay(old, pushed, w * i, address - below(sp, w * i)));
-      };
-      pushed = (pushed << BigInt(8 * w)) | (i < outer ? copied() : truncate(w, frame));
-    }
-    const bytes = w * (outer + 1);
-    const top = below(below(sp, bytes), Number(size));
-    this.#read(this.#checked(top, w, true), w, true);
-    const lowest = this.#checked(below(sp, bytes), bytes, true);
-    this.#read(lowest, bytes, true);
-    this.memory.write(lowest, bytes, pushed);
-    this.#effects = true;
-    return [frame, top];
   }
 
   flags(
@@ -254,16 +166,16 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   }
 
   next(): bigint {
-    return this.#next;
+    return this.after;
   }
 
   target(o: Operand): bigint {
     if (o.kind !== 'relative') return this.canonical(this.read(o));
-    return this.canonical(BigInt.asUintN(64, this.#next + o.value));
+    return this.canonical(truncate(this.op.width, this.after + o.value));
   }
 
   canonical(address: bigint): bigint {
-    if (!isCanonical(address)) this.#fault(new Fault(VECTOR_GP));
+    if (!isCanonical(address)) this.fault(new Fault(VECTOR_GP));
     return address;
   }
 
@@ -277,7 +189,7 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   }
 
   repeat(body: () => void, whileZF: boolean): void {
-    const { repeat } = this.#op!;
+    const { repeat } = this.op;
     const count = repeat === 0 ? 1n : this.getIndex(RCX);
     if (count !== 0n) body();
     if (count === 0n || repeat === 0) return;
@@ -288,28 +200,29 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
 
   helper(name: Helper, w: Width, high: bigint, low: bigint, divisor: bigint) {
     const result = divided(name === 'idiv', w, (high << BigInt(w * 8)) | low, divisor);
-    if (result === undefined) this.#fault(new Fault(VECTOR_DE));
+    if (result === undefined) this.fault(new Fault(VECTOR_DE));
     return result;
   }
 
-  raise(vector: number, trap?: 'trap'): void {
-    if (trap) this.state.rip = this.#next;
-    this.#fault(new Fault(vector));
+  raise(vector: number, kind: 'fault' | 'trap', when = 1n): void {
+    if (when === 0n) return;
+    if (kind === 'trap') this.state.rip = this.after;
+    this.fault(new Fault(vector));
   }
 
   loadMxcsr(value: bigint): void {
-    if ((value & ~MXCSR) !== 0n) this.#fault(new Fault(VECTOR_GP));
-    this.#effects = true;
+    if ((value & ~MXCSR) !== 0n) this.fault(new Fault(VECTOR_GP));
+    this.effects = true;
     this.state.mxcsr = Number(value);
   }
 
   protected floatExceptions(flags: number): void {
     const { state } = this;
     const unmasked = flags & ~(state.mxcsr >> 7);
-    if (unmasked !== 0) this.#mayFault();
+    if (unmasked !== 0) this.mayFault();
     state.mxcsr |= flags;
     if (unmasked !== 0) throw new Fault(VECTOR_XM);
-    if (flags !== 0) this.#effects = true;
+    if (flags !== 0) this.effects = true;
   }
 
   #writeRegister(o: RegisterOperand, value: bigint): void {
@@ -320,77 +233,30 @@ export class Evaluator extends BigX87 implements Builder<bigint, Operand> {
   }
 
   #writeVector(o: VectorOperand, value: bigint): void {
-    this.#effects = true;
+    this.effects = true;
     const old = this.state.vectors[o.register]!;
     this.state.vectors[o.register] = ((old >> BigInt(o.width * 8)) << BigInt(o.width * 8)) | value;
   }
 
   protected effect(): void {
-    this.#effects = true;
+    this.effects = true;
   }
 
   protected refuse(fault: Fault): never {
-    this.#fault(fault);
+    this.fault(fault);
   }
 
   protected point(): void {
     const { x87 } = this.state;
-    const { form, modrm, operands } = this.#op!;
+    const { form, modrm, operands } = this.op;
     x87.opcode = ((form.opcode & 7) << 8) | modrm;
     x87.ip = this.state.rip;
     const memory = operands.find((o): o is MemoryOperand => o.kind === 'memory');
-    if (memory !== undefined) x87.dp = this.#offset(memory, 0n);
+    if (memory !== undefined) x87.dp = this.offset(memory, 0n);
   }
 
   #setFlags(mask: number, flags: number): void {
-    this.#effects = true;
+    this.effects = true;
     this.state.rflags = (this.state.rflags & ~mask) | (flags & mask);
-  }
-
-  #offset(o: MemoryOperand, at: bigint): bigint {
-    const base =
-      o.base < 0 ? 0n : o.base === BASE_RIP ? this.#next : this.get(o.base) + BigInt(o.bias);
-    const index = o.index < 0 ? 0n : this.get(o.index) * BigInt(o.scale);
-    return truncate(o.addressWidth, base + index + o.displacement + at);
-  }
-
-  #segmented(o: MemoryOperand, at: bigint): bigint {
-    const { fsBase, gsBase } = this.state;
-    const base = o.segment === 0 ? 0n : o.segment === 0x64 ? fsBase : gsBase;
-    return BigInt.asUintN(64, base + this.#offset(o, at));
-  }
-
-  #linear(o: MemoryOperand, at: bigint, bytes: number = o.width): bigint {
-    if (o.aligned && (this.#segmented(o, at) & 15n) !== 0n) this.#fault(new Fault(VECTOR_GP));
-    const stack = o.segment === 0 && (o.base === RSP || o.base === RBP);
-    return this.#checked(this.#segmented(o, at), bytes, stack);
-  }
-
-  #checked(address: bigint, bytes: number, stack: boolean): bigint {
-    const last = BigInt.asUintN(64, address + BigInt(bytes - 1));
-    if (!isCanonical(address) || !isCanonical(last))
-      this.#fault(new Fault(stack ? VECTOR_SS : VECTOR_GP));
-    return address;
-  }
-
-  #read(address: bigint, bytes: number, intent: boolean): bigint {
-    this.#mayFault();
-    return this.memory.read(address, bytes, intent);
-  }
-
-  #write(address: bigint, w: Width, value: bigint): void {
-    this.#mayFault();
-    this.memory.write(address, w, truncate(w, value));
-    this.#effects = true;
-  }
-
-  #fault(fault: Fault): never {
-    this.#mayFault();
-    throw fault;
-  }
-
-  #mayFault(): void {
-    if (this.#effects)
-      throw new Error(`${this.#op!.form.row.name}: something that may fault follows an effect`);
   }
 }

@@ -2,9 +2,11 @@
  * Operands, and how instructions encode them.
  * @source SDM vol. 2, 2.1.5 and 2.2.1
  */
-import { RBX, RDI, RSI, RSP } from '../vcpu.ts';
+import { type CodeMode, RBP, RBX, RDI, RSI, RSP } from '../vcpu.ts';
 import type { Sized, Width } from './builder.ts';
 import type { OperandSpec } from './row.ts';
+
+export type AddressWidth = 2 | 4 | 8;
 
 /** Base register of a RIP-relative address; -1 is none. */
 export const BASE_RIP = 16;
@@ -30,8 +32,8 @@ export interface MemoryOperand extends Sized {
   readonly index: number;
   readonly scale: number;
   readonly displacement: bigint;
-  readonly addressWidth: 4 | 8;
-  /** The prefix byte 64 or 65, else 0: other segments have base 0. */
+  readonly addressWidth: AddressWidth;
+  /** The prefix byte 64 or 65, of compatibility mode any other, too; else 0. Other segments than FS and GS have base 0. */
   readonly segment: number;
   /** Added to RSP as base. */
   readonly bias: number;
@@ -66,7 +68,7 @@ export class Cursor {
   at = 0;
   rex = 0;
   operandSize = false;
-  addressWidth: 4 | 8 = 8;
+  addressWidth: AddressWidth;
   segment = 0;
   repeat = 0;
   lock = false;
@@ -80,9 +82,12 @@ export class Cursor {
   /** What is added to it over RSP. */
   bias = 0;
   readonly bytes: Uint8Array;
+  readonly mode: CodeMode;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, mode: CodeMode) {
     this.bytes = bytes;
+    this.mode = mode;
+    this.addressWidth = mode === 64 ? 8 : mode === 32 ? 4 : 2;
   }
 
   byte(): number {
@@ -104,8 +109,25 @@ export class Cursor {
   }
 }
 
+/** Base and index by ModRM.rm of an address of 16 bits. */
+const BASES_16 = [RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX] as const;
+const INDEXES_16 = [RSI, RDI, RSI, RDI, -1, -1, -1, -1] as const;
+
+const address16 = (c: Cursor): void => {
+  const mod = c.modrm >> 6;
+  const rm = c.modrm & 7;
+  const absolute = mod === 0 && rm === 6;
+  c.base = absolute ? -1 : BASES_16[rm]!;
+  c.index = INDEXES_16[rm]!;
+  c.displacement = c.signed(absolute ? 2 : mod);
+};
+
 /** Reads what follows a ModRM that names memory. */
 export const address = (c: Cursor): void => {
+  if (c.addressWidth === 2) {
+    address16(c);
+    return;
+  }
   const mod = c.modrm >> 6;
   let base = c.modrm & 7;
   if (base === 4) {
@@ -115,7 +137,7 @@ export const address = (c: Cursor): void => {
     c.index = index === RSP ? -1 : index;
     base = sib & 7;
     if (base === 5 && mod === 0) base = -1;
-  } else if (base === 5 && mod === 0) base = BASE_RIP;
+  } else if (base === 5 && mod === 0) base = c.mode === 64 ? BASE_RIP : -1;
   c.displacement = c.signed(mod === 1 ? 1 : mod === 2 || base < 0 || base === BASE_RIP ? 4 : 0);
   c.base = base >= 0 && base < 8 ? base | ((c.rex & 1) << 3) : base;
 };
@@ -171,6 +193,8 @@ const typeWidth = (type: string, size: Width, c: Cursor): Width => {
       return size === 8 ? 4 : size;
     case 'y':
       return (c.rex & 8) !== 0 ? 8 : 4;
+    case 'n':
+      return c.mode === 64 ? 8 : 4;
     case 'q':
       return 8;
     case 't':

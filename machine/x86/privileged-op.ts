@@ -72,7 +72,8 @@ export const ioOf = (op: Operation, vcpu: Vcpu): number => {
   let flags = isIn ? IO_IN : 0;
   if (name.endsWith('s')) flags |= IO_STRING;
   if (op.repeat !== 0 && name.endsWith('s')) flags |= IO_REP;
-  if (op.addressWidth === 4) flags |= IO_ADDRESS32;
-  if (data.kind === 'memory' && data.segment !== 0) flags |= data.segment === 0x64 ? IO_FS : IO_GS;
+  if (op.addressWidth !== 8) flags |= IO_ADDRESS32;
+  if (data.kind === 'memory' && data.segment === 0x64) flags |= IO_FS;
+  if (data.kind === 'memory' && data.segment === 0x65) flags |= IO_GS;
   return ioAccess(number, data.width, flags);
 };

@@ -61,6 +61,7 @@ export const signaturesOf = (rows: readonly Row[]): Signature[] => {
   const all = new Map<string, Signature>();
   const bytes = new Uint8Array(15);
   for (const form of rows.flatMap((row) => row.forms)) {
+    if (form.only === 'i64') continue;
     for (const encoding of encodingsOf(form)) {
       bytes.fill(0);
       bytes.set(encoding.slice(0, 15));

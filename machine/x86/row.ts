@@ -3,6 +3,7 @@
  * opcode map: `80/0 Eb,Ib` is opcode 80, ModRM.reg 0, a ModRM operand of a byte and an immediate byte. Two spaces
  * separate forms. `+r` register or `+c` condition in the opcode; `/r` ModRM; `F3:` a mandatory prefix; after the last
  * opcode byte two more digits are a whole ModRM. Operands after a colon are implied: passed to the row, not written.
+ * `i64:` is invalid in 64-bit mode, `o64:` there is only in 64-bit mode.
  * @source SDM vol. 2, appendix A
  */
 import type { Builder, Sized, Width } from './builder.ts';
@@ -12,7 +13,7 @@ export type Semantics = <V, O extends Sized>(b: Builder<V, O>, w: Width, ...oper
 export interface Traits {
   /** LOCK is allowed where the first operand is memory. */
   readonly lock?: true;
-  /** d64: operand size 64 by default; f64: always. */
+  /** In 64-bit mode, d64: operand size 64 by default; f64: always. */
   readonly size?: 'd64' | 'f64';
   /** F2 and F3 repeat. */
   readonly rep?: true;
@@ -44,7 +45,7 @@ export const REGISTER_ONLY: ReadonlySet<OperandSpec['kind']> = new Set(['R', 'U'
 
 export interface OperandSpec {
   readonly kind: Rm | Register | Stack | Plain | Constant;
-  /** b w d q, t of 10 bytes; v by operand size; z that, at most 4 bytes; y 4 or 8; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
+  /** b w d q, t of 10 bytes; v by operand size; z that, at most 4 bytes; y 4 or 8; n 8 in 64-bit mode, else 4; x 16 aligned bytes, u unaligned; `bs` a sign-extended byte; none. */
   readonly type: string;
   readonly register: number;
   readonly implied: boolean;
@@ -58,6 +59,8 @@ export interface Form {
   readonly opcode: number;
   /** Opcodes that it covers: 8 with `+r`, 16 with `+c`. */
   readonly span: number;
+  /** In which modes there is this form; '' is all. */
+  readonly only: '' | 'i64' | 'o64';
   /** Mandatory: 66, F2, F3 or NO_PREFIX; 0 is any. */
   readonly prefix: number;
   readonly modrm: boolean;
@@ -91,14 +94,14 @@ export const row = (
 /** `NP:`: none of 66, F2 and F3 may stand before it. */
 export const NO_PREFIX = -1;
 
-/** `F3:` `0F01` `+r` `/0` ` Eb,Ib:AL` */
+/** `o64:` `F3:` `0F01` `+r` `/0` ` Eb,Ib:AL` */
 const FORM =
-  /^(?:(NP|66|F2|F3):)?((?:[0-9A-F]{2})+)(?:\+([rc]))?(?:\/([r0-7]))?(?: ([^:]*)(?::(.*))?)?$/;
+  /^(?:([io]64):)?(?:(NP|66|F2|F3):)?((?:[0-9A-F]{2})+)(?:\+([rc]))?(?:\/([r0-7]))?(?: ([^:]*)(?::(.*))?)?$/;
 
 const parseForm = (row: Row, text: string): Form => {
   const match = FORM.exec(text);
   if (match === null) throw new SyntaxError(`${row.name}: no encoding: ${text}`);
-  const [, prefix, digits, plus, digit, written, implied] = match;
+  const [, only, prefix, digits, plus, digit, written, implied] = match;
   const bytes = digits!.match(/../g)!.map((byte) => Number.parseInt(byte, 16));
   let map = 0;
   if (bytes[0] === 0x0f) {
@@ -117,6 +120,7 @@ const parseForm = (row: Row, text: string): Form => {
     map,
     opcode: opcode!,
     span: plus === 'r' ? 8 : plus === 'c' ? 16 : 1,
+    only: (only ?? '') as Form['only'],
     prefix: prefix === undefined ? 0 : prefix === 'NP' ? NO_PREFIX : Number.parseInt(prefix, 16),
     modrm: digit !== undefined || exact >= 0,
     digit: digit === undefined || digit === 'r' ? -1 : Number(digit),
@@ -134,8 +138,12 @@ const FIXED: Readonly<Record<string, readonly [register: number, type: string]>>
   DX: [2, 'w'],
   AX: [0, 'w'],
   rAX: [0, 'v'],
+  rCX: [1, 'v'],
   rDX: [2, 'v'],
+  rBX: [3, 'v'],
   rBP: [5, 'v'],
+  rSI: [6, 'v'],
+  rDI: [7, 'v'],
   eAX: [0, 'z'],
 };
 

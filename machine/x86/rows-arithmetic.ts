@@ -6,11 +6,11 @@ import type { Builder, FlagKind, Helper, Sized, Width } from './builder.ts';
 import { AF, CF, OF, PF, SF, STATUS, ZF } from './flags.ts';
 import { row, type Semantics } from './row.ts';
 
-/** The eight operations in a row of the opcode map: `00` to `05`, and `/n` of 80, 81 and 83. */
+/** The eight operations in a row of the opcode map: `00` to `05`, and `/n` of 80 to 83. */
 const alu = (first: number): string => {
   const at = (i: number): string => (first * 8 + i).toString(16).toUpperCase().padStart(2, '0');
   return `${at(0)}/r Eb,Gb  ${at(1)}/r Ev,Gv  ${at(2)}/r Gb,Eb  ${at(3)}/r Gv,Ev  ${at(4)} AL,Ib  ${at(5)} rAX,Iz
-    80/${first} Eb,Ib  81/${first} Ev,Iz  83/${first} Ev,Ibs`;
+    80/${first} Eb,Ib  81/${first} Ev,Iz  i64:82/${first} Eb,Ib  83/${first} Ev,Ibs`;
 };
 
 const sum =
@@ -115,8 +115,8 @@ export const arithmetic = [
     {},
     compare('and', 'logic'),
   ),
-  row('inc', 'FE/0 Eb  FF/0 Ev', { lock: true }, step('add')),
-  row('dec', 'FE/1 Eb  FF/1 Ev', { lock: true }, step('sub')),
+  row('inc', 'i64:40+r Zv  FE/0 Eb  FF/0 Ev', { lock: true }, step('add')),
+  row('dec', 'i64:48+r Zv  FE/1 Eb  FF/1 Ev', { lock: true }, step('sub')),
   row('not', 'F6/2 Eb  F7/2 Ev', { lock: true }, (b, w, d) => {
     b.update(d, (x) => b.xor(w, x, b.imm(-1)));
   }),

@@ -10,10 +10,10 @@ import { AF, CF, DF, PF, SF, ZF } from './flags.ts';
 import { row, type Semantics } from './row.ts';
 import { pop, push } from './rows-moves.ts';
 
-const ret: Semantics = (b, _w, extra) => {
-  const [value, sp] = pop(b, 8);
+const ret: Semantics = (b, w, extra) => {
+  const [value, sp] = pop(b, w);
   const to = b.canonical(value);
-  b.set(RSP, extra === undefined ? sp : b.add(8, sp, b.read(extra)));
+  b.setStack(RSP, extra === undefined ? sp : b.add(8, sp, b.read(extra)));
   b.jump(to);
 };
 
@@ -30,9 +30,9 @@ const loop =
 
 export const control = [
   row('jmp', 'EB Jb  E9 Jz  FF/4 Ev', { size: 'f64' }, (b, _w, t) => b.jump(b.target(t))),
-  row('call', 'E8 Jz  FF/2 Ev', { size: 'f64' }, (b, _w, t) => {
+  row('call', 'E8 Jz  FF/2 Ev', { size: 'f64' }, (b, w, t) => {
     const to = b.target(t);
-    push(b, 8, b.next());
+    push(b, w, b.next());
     b.jump(to);
   }),
   row('ret', 'C3  C2 Iw', { size: 'f64' }, ret),
@@ -44,9 +44,9 @@ export const control = [
   row('loope', 'E1 Jb', { size: 'f64' }, loop(true)),
   row('loopne', 'E0 Jb', { size: 'f64' }, loop(false)),
   row('setcc', '0F90+c/r Eb', {}, (b, _w, c, d) => b.write(d, b.cond(c))),
-  row('ud0', '0FFF/r Gv,Ev', {}, (b) => b.raise(VECTOR_UD)),
-  row('ud1', '0FB9/r Gv,Ev', {}, (b) => b.raise(VECTOR_UD)),
-  row('ud2', '0F0B', {}, (b) => b.raise(VECTOR_UD)),
+  row('ud0', '0FFF/r Gv,Ev', {}, (b) => b.raise(VECTOR_UD, 'fault')),
+  row('ud1', '0FB9/r Gv,Ev', {}, (b) => b.raise(VECTOR_UD, 'fault')),
+  row('ud2', '0F0B', {}, (b) => b.raise(VECTOR_UD, 'fault')),
   row('int3', 'CC', {}, (b) => b.raise(VECTOR_BP, 'trap')),
 ];
 

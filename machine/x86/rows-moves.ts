@@ -7,14 +7,14 @@ import type { Builder, Sized, Width } from './builder.ts';
 import { row } from './row.ts';
 
 export const push = <V, O extends Sized>(b: Builder<V, O>, w: Width, value: V): void => {
-  const sp = b.sub(8, b.get(RSP), b.imm(w));
+  const sp = b.sub(8, b.getStack(RSP), b.imm(w));
   b.store(w, sp, value);
-  b.set(RSP, sp);
+  b.setStack(RSP, sp);
 };
 
 /** The value on top, and what RSP is to become. */
 export const pop = <V, O extends Sized>(b: Builder<V, O>, w: Width): readonly [V, V] => {
-  const sp = b.get(RSP);
+  const sp = b.getStack(RSP);
   return [b.load(w, sp), b.add(8, sp, b.imm(w))];
 };
 
@@ -30,7 +30,7 @@ export const moves = [
   row('movsx', '0FBE/r Gv,Eb  0FBF/r Gv,Ew', {}, (b, _w, d, s) =>
     b.write(d, b.sext(s.width, b.read(s))),
   ),
-  row('movsxd', '63/r Gv,Ez', {}, (b, _w, d, s) => b.write(d, b.sext(s.width, b.read(s)))),
+  row('movsxd', 'o64:63/r Gv,Ez', {}, (b, _w, d, s) => b.write(d, b.sext(s.width, b.read(s)))),
   row('movnti', 'NP:0FC3/r My,Gy', {}, (b, _w, d, s) => b.write(d, b.read(s))),
   row('lea', '8D/r Gv,M', {}, (b, _w, d, s) => b.write(d, b.address(s))),
   row('xlat', 'D7 :AL,Bb', {}, (b, _w, a, m) => b.write(a, b.read(m, b.read(a)))),
@@ -54,29 +54,29 @@ export const moves = [
   ),
   row('pop', '58+r Zv  8F/0 Rv', { size: 'd64' }, (b, w, d) => {
     const [value, sp] = pop(b, w);
-    b.set(RSP, sp);
+    b.setStack(RSP, sp);
     b.write(d, value); // after RSP: pop rsp keeps what it popped
   }),
   row('pop', '8F/0 Mv', { size: 'd64', pops: true }, (b, w, d) => {
     const [value, sp] = pop(b, w);
     b.write(d, value);
-    b.set(RSP, sp);
+    b.setStack(RSP, sp);
   }),
   row('leave', 'C9 :rBP', { size: 'd64' }, (b, w, bp) => {
-    const frame = b.get(RBP);
+    const frame = b.getStack(RBP);
     const value = b.load(w, frame);
-    b.set(RSP, b.add(8, frame, b.imm(w)));
+    b.setStack(RSP, b.add(8, frame, b.imm(w)));
     b.write(bp, value);
   }),
   row('enter', 'C8 Iw,Ib:rBP', { size: 'd64' }, (b, w, size, level, bp) => {
     const [frame, top] = b.pushFrames(w, level, b.read(size));
-    b.set(RSP, top);
+    b.setStack(RSP, top);
     b.write(bp, frame);
   }),
   row('pushf', '9C', { size: 'd64' }, (b, w) => push(b, w, b.flagBits())),
   row('popf', '9D', { size: 'd64' }, (b, w) => {
     const [value, sp] = pop(b, w);
-    b.set(RSP, sp);
+    b.setStack(RSP, sp);
     b.loadFlags(w, value);
   }),
 ];

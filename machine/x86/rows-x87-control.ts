@@ -88,12 +88,11 @@ const restore: Semantics = (b, size, s) => {
   }
 };
 
-const VECTORS = 16;
 /** Bits of MXCSR that exist, as the image says. */
 const MXCSR_MASK = 0xffff;
 
-/** An image of FXSAVE in quadwords; `wide`: its pointers have 64 bits. */
-const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean): V[] => {
+/** An image of FXSAVE in quadwords, with so many vectors; `wide`: its pointers have 64 bits. */
+const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean, vectors: 8 | 16): V[] => {
   const at = (value: V, bit: number): V => b.shl(8, value, b.imm(bit));
   const [control, status, valid] = [
     b.x87Field('control'),
@@ -106,7 +105,7 @@ const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean): V[] => {
   const mxcsr = b.or(8, b.mxcsr(), b.imm(BigInt(MXCSR_MASK) << 32n));
   const registers = [
     ...Array.from({ length: 8 }, (_, i) => b.x87Raw(i)),
-    ...Array.from({ length: VECTORS }, (_, i) => b.vector(i)),
+    ...Array.from({ length: vectors }, (_, i) => b.vector(i)),
   ];
   const halves = registers.flatMap((x) => [b.lane(8, x, b.imm(0)), b.lane(8, x, b.imm(1))]);
   return [words, pointer('ip'), pointer('dp'), mxcsr, ...halves];
@@ -115,13 +114,14 @@ const image = <V, O extends Sized>(b: Builder<V, O>, wide: boolean): V[] => {
 const WITH_RESERVED = 64;
 
 const saveImage =
-  (wide: boolean): Semantics =>
+  (wide: boolean, vectors: 8 | 16): Semantics =>
   (b, _w, d) =>
-    b.writeBlock(d, 8, image(b, wide), 8 * WITH_RESERVED);
+    b.writeBlock(d, 8, image(b, wide, vectors), 8 * WITH_RESERVED);
 
 const loadImage = <V, O extends Sized>(
   b: Builder<V, O>,
   wide: boolean,
+  vectors: 8 | 16,
   all: readonly V[],
 ): void => {
   const [words, ip, dp, mxcsr, ...halves] = all as [V, V, V, V, ...V[]];
@@ -139,13 +139,13 @@ const loadImage = <V, O extends Sized>(
     const low = [0, 1, 2, 3, 4].map((lane) => b.lane(2, register(i), b.imm(lane)));
     b.setX87Raw(i, b.join(2, low));
   }
-  for (let i = 0; i < VECTORS; i++) b.setVector(i, register(8 + i));
+  for (let i = 0; i < vectors; i++) b.setVector(i, register(8 + i));
 };
 
 const restoreImage =
-  (wide: boolean): Semantics =>
+  (wide: boolean, vectors: 8 | 16): Semantics =>
   (b, _w, s) =>
-    loadImage(b, wide, b.readBlock(s, 8, WITH_RESERVED));
+    loadImage(b, wide, vectors, b.readBlock(s, 8, WITH_RESERVED));
 
 const turn =
   (by: 1 | 7): Semantics =>
@@ -192,8 +192,10 @@ export const x87Control = [
   row('fnstenv', 'D9/6 M', {}, storeEnvironment),
   row('frstor', 'DD/4 M', {}, restore),
   row('fnsave', 'DD/6 M', {}, save),
-  row('fxsave', 'NP:0FAE/0 Mx', { rexW: false }, saveImage(false)),
-  row('fxsave64', 'NP:0FAE/0 Mx', { rexW: true }, saveImage(true)),
-  row('fxrstor', 'NP:0FAE/1 Mx', { rexW: false }, restoreImage(false)),
-  row('fxrstor64', 'NP:0FAE/1 Mx', { rexW: true }, restoreImage(true)),
+  row('fxsave', 'o64:NP:0FAE/0 Mx', { rexW: false }, saveImage(false, 16)),
+  row('fxsave', 'i64:NP:0FAE/0 Mx', {}, saveImage(false, 8)),
+  row('fxsave64', 'NP:0FAE/0 Mx', { rexW: true }, saveImage(true, 16)),
+  row('fxrstor', 'o64:NP:0FAE/1 Mx', { rexW: false }, restoreImage(false, 16)),
+  row('fxrstor', 'i64:NP:0FAE/1 Mx', {}, restoreImage(false, 8)),
+  row('fxrstor64', 'NP:0FAE/1 Mx', { rexW: true }, restoreImage(true, 16)),
 ];

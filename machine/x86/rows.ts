@@ -6,6 +6,7 @@ import { arithmetic } from './rows-arithmetic.ts';
 import { bits } from './rows-bits.ts';
 import { control, flagsAndNops, strings } from './rows-control.ts';
 import { conversions, floatControl, floats, mmxConversions } from './rows-floats.ts';
+import { legacy } from './rows-legacy.ts';
 import { moves } from './rows-moves.ts';
 import { mmxMoves, sse2Bitwise, sse2Integer, sse2Moves } from './rows-sse2.ts';
 import { system } from './rows-system.ts';
@@ -18,6 +19,7 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
   ['Shifts and bits', bits],
   ['Control', control],
   ['Strings', strings],
+  ['Not in 64-bit mode', legacy],
   ['Flags, hints and fences', flagsAndNops],
   ['SSE2 moves', sse2Moves],
   ['MMX moves', mmxMoves],
@@ -36,3 +38,8 @@ export const groups: ReadonlyArray<readonly [title: string, rows: readonly Row[]
 ];
 
 export const rows: readonly Row[] = groups.flatMap(([, each]) => each);
+
+/** Those that use the registers of the FPU: #NM while CR0.TS is set. */
+export const fpuRows: ReadonlySet<Row> = new Set(
+  groups.flatMap(([title, each]) => (/x87|SSE2|MMX/.test(title) ? each : [])),
+);

@@ -1,6 +1,7 @@
 /**
  * What instructions act on, and how they end.
  */
+import type { CodeMode } from '../vcpu.ts';
 import type { Operation } from './decoder.ts';
 import type { X87State } from './x87-state.ts';
 
@@ -15,7 +16,18 @@ export interface State {
   fsBase: bigint;
   gsBase: bigint;
   cpl: number;
+  /** That of the segment that CS names. */
+  readonly mode: CodeMode;
+  readonly cr0: number;
+  readonly cr4: number;
 }
+
+/** Monitor coprocessor, emulation, task switched, alignment mask; FXSAVE and SSE are there. */
+export const CR0_MP = 0x2;
+export const CR0_EM = 0x4;
+export const CR0_TS = 0x8;
+export const CR0_AM = 0x40000;
+export const CR4_OSFXSR = 0x200;
 
 /** Addresses are linear and canonical. What is refused throws a Fault and changes nothing, across pages, too. */
 export interface LinearMemory {

@@ -2,7 +2,18 @@
  * A vCPU's block as the evaluator's state: the registers where they lie, so that nothing is copied.
  */
 import type { Memory } from '../memory.ts';
-import { FS_BASE, GS_BASE, MXCSR, RFLAGS, RIP, type Vcpu, XMM } from '../vcpu.ts';
+import {
+  type CodeMode,
+  CR0,
+  CR4,
+  FS_BASE,
+  GS_BASE,
+  MXCSR,
+  RFLAGS,
+  RIP,
+  type Vcpu,
+  XMM,
+} from '../vcpu.ts';
 import type { State } from './state.ts';
 import { VcpuX87 } from './vcpu-x87.ts';
 
@@ -54,6 +65,18 @@ export class VcpuState implements State {
 
   get cpl(): number {
     return this.#vcpu.cpl;
+  }
+
+  get mode(): CodeMode {
+    return this.#vcpu.mode;
+  }
+
+  get cr0(): number {
+    return this.#vcpu.lo(CR0);
+  }
+
+  get cr4(): number {
+    return this.#vcpu.lo(CR4);
   }
 }
 

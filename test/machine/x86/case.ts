@@ -1,4 +1,6 @@
 /** One random test: what goes in and what comes out, laid out as the C program has it. */
+import type { CodeMode } from '../../../machine/vcpu.ts';
+
 export const CASE_BYTES = 1216;
 export const GPR = 0;
 export const RIP = 128;
@@ -6,8 +8,9 @@ export const FLAGS = 136;
 export const VECTOR = 144;
 export const ERROR = 152;
 export const CR2 = 160;
-/** Not the processor's: the flags that the architecture leaves undefined, or that the result is. */
-export const UNDEFINED = 168;
+/** Of a case: what mode its code is of, 64 or 0, 32, 16. Of a result, not the processor's: the flags that the architecture leaves undefined, or that the result is. */
+export const MODE = 168;
+export const UNDEFINED = MODE;
 export const RESULT_UNDEFINED = 1n << 63n;
 export const CODE_BYTES = 176;
 export const WINDOW = 192;
@@ -25,7 +28,8 @@ export const WINDOW_HIGH = 544;
 export const CODE = 0x10000000;
 /** A page to read and write, a page to read, nothing around them. Of the first its ends are the window. */
 export const DATA = 0x10010000;
-export const GS_BASE = 0x20;
+/** So that 16 bits reach the data, too. */
+export const GS_BASE = DATA - 0x8000;
 export const PAGE = 4096;
 /** Bytes of code beside the case's own. */
 export const FILL = 0xcc;
@@ -53,6 +57,11 @@ export class Case {
 
   set(field: number, value: bigint): void {
     this.view.setBigUint64(field, value, true);
+  }
+
+  get mode(): CodeMode {
+    const bits = this.view.getUint32(MODE, true);
+    return bits === 32 || bits === 16 ? bits : 64;
   }
 
   get mxcsr(): number {

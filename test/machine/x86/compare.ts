@@ -1,4 +1,6 @@
 /** The evaluator and the processor on the same random cases, and where they disagree. */
+
+import type { CodeMode } from '../../../machine/vcpu.ts';
 import type { Operation } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes, registerName } from '../../../machine/x86/disassembler.ts';
 import { flagNames } from '../../../machine/x86/flags.ts';
@@ -42,7 +44,7 @@ export const describeCase = (test: Case, found: readonly string[]): string => {
   );
   const vectors = Array.from({ length: 16 }, (_, i) => `xmm${i}=${hex(test.vector(i))}`);
   const flags = `flags [${flagNames(Number(test.get(FLAGS)))}] mxcsr=${hex(test.mxcsr)}`;
-  const text = disassembleBytes(test.code, test.get(RIP));
+  const text = disassembleBytes(test.code, test.get(RIP), test.mode);
   return `${text}\n  ${bytes} at 0x${hex(test.get(RIP))}\n  ${found.join('\n  ')}\n  in: ${registers.join(' ')} ${flags}\n  ${x87Text(test)} ${vectors.join(' ')}`;
 };
 
@@ -52,14 +54,15 @@ const x87Text = (test: Case): string => {
   return describeX87(x87);
 };
 
-/** Compares `count` cases of `seed`. */
+/** Compares `count` cases of `seed`, of code in `mode`. */
 export const compareCases = (
   oracle: NativeOracle,
   seed: number,
   count: number,
   tally: Tally,
+  mode: CodeMode = 64,
 ): void => {
-  const generator = new Generator(seed);
+  const generator = new Generator(seed, mode);
   const subject = new Subject();
   const cases = new ArrayBuffer(count * CASE_BYTES);
   const results = new ArrayBuffer(count * CASE_BYTES);

@@ -10,6 +10,7 @@ import type { State } from '../../../machine/x86/state.ts';
 import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { compileC } from '../../support/c-program.ts';
 import { itNeeds } from '../../support/tools.ts';
+import { LONG_CR0, LONG_CR4 } from './engine-fixture.ts';
 import { FlatMemory } from './flat-memory.ts';
 import { hasOracle, ORACLE } from './native-oracle.ts';
 
@@ -87,6 +88,9 @@ const call = (code: Uint8Array, argument: number): string => {
     fsBase: 0n,
     gsBase: 0n,
     cpl: 3,
+    mode: 64,
+    cr0: LONG_CR0,
+    cr4: LONG_CR4,
   };
   state.gpr[RSP] = 0xeff8n;
   state.gpr[RDI] = BigInt(argument);

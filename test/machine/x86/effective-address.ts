@@ -1,13 +1,17 @@
 /** Where the memory operand of a case lies. */
 import type { Operation } from '../../../machine/x86/decoder.ts';
-import { BASE_RIP, type MemoryOperand } from '../../../machine/x86/operands.ts';
+import { BASE_RIP, type MemoryOperand, type Operand } from '../../../machine/x86/operands.ts';
 import { type Case, DATA, GPR, GS_BASE, PAGE, WINDOW_HIGH, WINDOW_LOW } from './case.ts';
 
 /** `next`: the address of the next instruction. @returns undefined if there is no such operand. */
 export const effectiveAddress = (op: Operation, test: Case, next: bigint): bigint | undefined => {
   const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
-  if (memory === undefined) return undefined;
-  const { base, index, scale, displacement, addressWidth, segment } = memory;
+  return memory && operandAddress(memory, test, next);
+};
+
+export const operandAddress = (operand: Operand, test: Case, next = 0n): bigint => {
+  if (operand.kind !== 'memory') return 0n;
+  const { base, index, scale, displacement, addressWidth, segment } = operand;
   const register = (i: number): bigint =>
     i < 0 ? 0n : i === BASE_RIP ? next : test.get(GPR + 8 * i);
   const offset = register(base) + register(index) * BigInt(scale) + displacement;

@@ -5,9 +5,9 @@ import { PTE_NX_HI, PTE_P, PTE_RW, PTE_US, tableIndex } from '../../../machine/p
 import { CR0, CR3, CR4, EFER, type Vcpu } from '../../../machine/vcpu.ts';
 import { Engine } from '../../../machine/x86/engine.ts';
 
-/** PG, WP, NE, ET, MP, PE; PAE, OSFXSR, OSXMMEXCPT; SCE, LME, LMA, NXE. */
-const LONG_CR0 = 0x80010033;
-const LONG_CR4 = 0x620;
+/** PG, AM, WP, NE, ET, MP, PE; PAE, OSFXSR, OSXMMEXCPT; SCE, LME, LMA, NXE. */
+export const LONG_CR0 = 0x80050033;
+export const LONG_CR4 = 0x620;
 const LONG_EFER = 0xd01;
 
 export class EngineMachine {

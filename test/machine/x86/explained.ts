@@ -3,13 +3,13 @@
  * its bytes and registers, never by its result.
  */
 
-import { RBP, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { RBP, RSP } from '../../../machine/vcpu.ts';
 import type { Operation } from '../../../machine/x86/decoder.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { isCanonical } from '../../../machine/x86/state.ts';
 import { C1 } from '../../../machine/x86/x87-state.ts';
-import { type Case, CODE, DATA, FCW, GPR, GS_BASE, PAGE, RIP } from './case.ts';
-import { effectiveAddress } from './effective-address.ts';
+import { type Case, CODE, DATA, FCW, GPR, PAGE, RIP } from './case.ts';
+import { effectiveAddress, operandAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
 
@@ -39,7 +39,7 @@ const opcodeOf = (code: Uint8Array): Opcode => {
 };
 
 const readable = (address: bigint): boolean =>
-  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8 - GS_BASE);
+  address >= BigInt(DATA) && address <= BigInt(DATA + 2 * PAGE - 8);
 
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
@@ -63,8 +63,8 @@ const CANONICAL_END = 1n << 47n;
 
 const straddles = (op: Operation, test: Case): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
-  if (!isCanonical(address) && (address & 15n) !== 0n) return true;
-  const ends = op.addressWidth === 4 ? [1n << 32n] : [CANONICAL_END, 1n << 64n];
+  if (op.mode === 64 && !isCanonical(address) && (address & 15n) !== 0n) return true;
+  const ends = op.addressWidth === 8 ? [CANONICAL_END, 1n << 64n] : [1n << 32n];
   return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
 
@@ -113,5 +113,5 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   // AMD leaves C1 as it was where the SDM clears it.
   if (/^fu?comip?$/.test(name) && (test.view.getUint16(FCW + 2, true) & C1) !== 0) return true;
   // Whose fault comes first when both operands have one.
-  return name === 'cmps' && ![RSI, RDI].some((each) => readable(test.get(GPR + 8 * each)));
+  return name === 'cmps' && !op.operands.some((each) => readable(operandAddress(each, test)));
 };

@@ -1,8 +1,9 @@
 /**
- * `npm run fuzz:isa -- --seconds N [--seed S]`: until the time is over, fresh random cases against the processor, and blocks of
+ * `npm run fuzz:isa -- --seconds N [--seed S] [--mode 64|32|16]`: until the time is over, fresh random cases against the processor, and blocks of
  * random code on the interpreter against the evaluator.
  */
 import { parseArgs } from 'node:util';
+import type { CodeMode } from '../../../machine/vcpu.ts';
 import { compareCases, newTally } from './compare.ts';
 import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
 import { Twins } from './twins.ts';
@@ -13,10 +14,11 @@ const BLOCKS = 2000;
 const SHOWN = 10;
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' } },
+  options: { seconds: { type: 'string' }, seed: { type: 'string' }, mode: { type: 'string' } },
 });
 if (!hasOracle) throw new Error(`fuzz:isa needs ${ORACLE}`);
 const end = Date.now() + Number(values.seconds ?? 60) * 1000;
+const mode = Number(values.mode ?? 64) as CodeMode;
 let seed = Number(values.seed ?? Date.now() % 1e9);
 console.log(`first seed ${seed}`);
 const oracle = nativeOracle();
@@ -24,7 +26,7 @@ const tally = newTally();
 const twins = new Twins(seed);
 try {
   while (Date.now() < end && tally.differences.length < 1000) {
-    compareCases(oracle, seed++, BATCH, tally);
+    compareCases(oracle, seed++, BATCH, tally, mode);
     for (let i = 0; i < BLOCKS && twins.tally.differences.length < SHOWN; i++) twins.compare();
   }
 } finally {

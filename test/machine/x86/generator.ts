@@ -3,7 +3,7 @@
  * Rows that leave the engine are here only where a user may not execute them.
  */
 
-import { RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
+import { type CodeMode, RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
 import { type Form, type OperandSpec, REGISTER_ONLY, type Row } from '../../../machine/x86/row.ts';
@@ -32,6 +32,7 @@ import {
   FLAGS,
   GPR,
   GS_BASE,
+  MODE,
   PAGE,
   RIP,
   VECTORS,
@@ -44,9 +45,16 @@ import { isBlock } from './explained.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
 import { anyExtended, getX87, putX87, renew, X87Pool } from './x87-values.ts';
 
-export const forms: readonly Form[] = rows
-  .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
-  .flatMap((row) => row.forms);
+/** The forms of a mode. */
+export const formsOf = (mode: CodeMode): readonly Form[] =>
+  rows
+    .filter(({ traits }) => traits.exit === undefined || traits.privilege !== undefined)
+    .flatMap((row) => row.forms)
+    .filter(
+      ({ only, row }) =>
+        only !== (mode === 64 ? 'i64' : 'o64') && (mode === 64 || row.traits.rexW !== true),
+    );
+export const forms = formsOf(64);
 
 /** Rows whose operands are numbers. */
 const numeric = new Set<Row>([...floats, ...conversions, ...floatControl]);
@@ -107,16 +115,20 @@ export class Generator {
   readonly #noise: Uint8Array;
   readonly #pool: X87Pool;
   readonly #x87 = new X87Registers();
+  readonly #mode: CodeMode;
+  readonly #forms: readonly Form[];
   #length = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, mode: CodeMode = 64) {
+    this.#mode = mode;
+    this.#forms = formsOf(mode);
     this.#random = new Choices(seed);
     this.#noise = this.#random.bytes(NOISE);
     this.#pool = new X87Pool(this.#random);
   }
 
   /** Fills `test`; `form` is drawn if not given. @returns what it decodes to. */
-  fill(test: Case, form: Form = this.#random.pick(forms)): Operation | Undecodable {
+  fill(test: Case, form: Form = this.#random.pick(this.#forms)): Operation | Undecodable {
     this.#state(test);
     return this.instruct(test, form);
   }
@@ -133,9 +145,16 @@ export class Generator {
     }
     this.#pool.fill(this.#x87);
     putX87(test, this.#x87);
-    for (let i = 0; i < 16; i++) test.set(GPR + 8 * i, this.#value());
-    if (r.chance(85)) test.set(GPR + 8 * RSP, this.#pointer());
-    if (r.chance(60)) test.set(GPR + 8 * RBP, this.#pointer());
+    test.set(MODE, BigInt(this.#mode === 64 ? 0 : this.#mode));
+    for (let i = 0; i < 16; i++) this.#register(test, i, this.#value());
+    if (r.chance(85)) this.#register(test, RSP, this.#pointer());
+    if (r.chance(60)) this.#register(test, RBP, this.#pointer());
+  }
+
+  /** Compatibility mode leaves undefined what becomes of the upper halves: they are zero. */
+  #register(test: Case, register: number, value: bigint): void {
+    const narrow = this.#mode !== 64 && register < 8;
+    test.set(GPR + 8 * register, BigInt.asUintN(narrow ? 32 : 64, value));
   }
 
   /** Puts an instruction into a filled case, and what it works on. */
@@ -150,7 +169,7 @@ export class Generator {
     const rip = CODE + (atEnd ? PAGE - r.below(this.#length + 2) - 1 : r.below(PAGE - 32));
     test.set(RIP, BigInt(rip));
     if (form.row.name === 'enter' && r.chance(80)) this.#shrinkFrame();
-    const op = decode(this.#bytes.subarray(0, 15));
+    const op = decode(this.#bytes.subarray(0, 15), this.#mode);
     if (typeof op !== 'string') {
       const pointer = this.#aim(test, op, rip);
       if (numeric.has(op.form.row) && r.chance(85)) this.#numbers(test, op, pointer);
@@ -203,11 +222,14 @@ export class Generator {
     const { traits } = form.row;
     const extra: number[] = [];
     if (r.chance(20)) extra.push(0x66);
-    if (r.chance(8)) extra.push(0x67);
+    const narrow = r.chance(8);
+    if (narrow) extra.push(0x67);
+    // With 16 bits only GS reaches the data.
+    if (this.#mode === (narrow ? 32 : 16) && r.chance(70)) extra.push(0x65);
     if (r.chance(8)) extra.push(r.pick(NUISANCE));
     if (r.chance(traits.rep ? 60 : 5)) extra.push(r.pick([0xf2, 0xf3]));
     if (r.chance(traits.lock ? 20 : 3)) extra.push(0xf0);
-    if (r.chance(2)) extra.push(0x40 + r.below(16));
+    if (this.#mode === 64 && r.chance(2)) extra.push(0x40 + r.below(16));
     if (r.chance(1)) for (let i = r.below(12); i > 0; i--) extra.push(r.pick(NUISANCE));
     for (let i = extra.length - 1; i > 0; i--) {
       const j = r.below(i + 1);
@@ -216,7 +238,8 @@ export class Generator {
     for (const byte of extra) this.#put(byte);
     if (form.prefix > 0) this.#put(form.prefix);
     const wide = traits.rexW === true && r.chance(90);
-    if (wide || r.chance(55)) this.#put(0x40 + (r.below(16) | (wide ? 8 : 0)));
+    if (this.#mode === 64 && (wide || r.chance(55)))
+      this.#put(0x40 + (r.below(16) | (wide ? 8 : 0)));
     if (form.map > 0) this.#put(0x0f);
     if (form.map > 1) this.#put(form.map === 2 ? 0x38 : 0x3a);
     this.#put(form.opcode + r.below(form.span));
@@ -298,22 +321,22 @@ export class Generator {
   #aim(test: Case, op: Operation, rip: number): bigint {
     const r = this.#random;
     if (op.form.row.traits.rep) {
-      test.set(GPR + 8 * RSI, this.#pointer());
-      test.set(GPR + 8 * RDI, this.#pointer());
-      if (r.chance(80)) test.set(GPR + 8 * RCX, BigInt(r.below(4)));
+      this.#register(test, RSI, this.#pointer());
+      this.#register(test, RDI, this.#pointer());
+      if (r.chance(80)) this.#register(test, RCX, BigInt(r.below(4)));
     }
     const memory = op.operands.find((each): each is MemoryOperand => each.kind === 'memory');
     if (memory === undefined || r.chance(5)) return 0n;
     let pointer = this.#pointer();
     if (isBlock(op) && r.chance(75)) pointer = BigInt(DATA + PAGE - LARGEST_BLOCK - r.below(33));
     if (memory.aligned && r.chance(85)) pointer &= ~15n;
-    const target = pointer - (memory.segment === 0 ? 0n : BigInt(GS_BASE));
+    const target = pointer - (memory.segment === 0x65 ? BigInt(GS_BASE) : 0n);
     const { base, index, scale } = memory;
     if (base < 0 || base === 16) {
       this.#patch(memory.displacement, base < 0 ? target : target - BigInt(rip + op.length));
     } else {
       const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
-      test.set(GPR + 8 * base, BigInt.asUintN(64, target - indexed - memory.displacement));
+      this.#register(test, base, target - indexed - memory.displacement);
     }
     return pointer;
   }

@@ -14,6 +14,7 @@ export const ORACLE = 'gcc on an x86-64 Linux host';
 
 const source = `
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@ const source = `
 #include <ucontext.h>
 #include <unistd.h>
 
-struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, spare; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}], fpu[${FPU_BYTES}]; };
+struct test { uint64_t gpr[16], rip, flags, vector, error, cr2, mode; uint8_t code[16], window[${WINDOW_LOW + WINDOW_HIGH}], fpu[${FPU_BYTES}]; };
 static struct test *now, *end;
 static uint8_t *code, *data = (uint8_t *)${DATA}ul;
 static uint64_t rip = ${CODE};
@@ -56,6 +57,8 @@ static void handler(int sig, siginfo_t *info, void *context) {
   started = 1;
   if (now == end) _exit(0);
   for (int i = 0; i < 16; i++) r[order[i]] = now->gpr[i];
+  uint64_t cs = now->mode == 32 ? 0x23 : now->mode == 16 ? 0xf : 0x33;
+  r[REG_CSGSFS] = (r[REG_CSGSFS] & ~0xffffll) | cs;
   r[REG_RIP] = rip = now->rip; r[REG_EFL] = now->flags;
   memcpy(data, now->window, ${WINDOW_LOW});
   memcpy(data + 4096 - ${WINDOW_HIGH}, now->window + ${WINDOW_LOW}, ${WINDOW_HIGH});
@@ -84,7 +87,11 @@ int main(int argc, char **argv) {
   memset(data, 0, 4096);
   for (int i = 0; i < 4096; i++) data[4096 + i] = i * 7 + 3;
   mprotect(data + 4096, 4096, PROT_READ);
-  syscall(SYS_arch_prctl, 0x1001, ${GS_BASE}ul);
+  // GS, and code of 16 bits, in descriptors: in compatibility mode a base needs one, and DS and ES must not be null.
+  struct user_desc gs = { .entry_number = 0, .base_addr = ${GS_BASE}, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1, .useable = 1 };
+  struct user_desc cs = { .entry_number = 1, .limit = 0xfffff, .contents = 2, .limit_in_pages = 1, .useable = 1 };
+  if (syscall(SYS_modify_ldt, 1, &gs, sizeof gs) || syscall(SYS_modify_ldt, 1, &cs, sizeof cs)) return 5;
+  __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %1, %%gs" :: "r"(0x2b), "r"(7));
   stack_t stack = { .ss_sp = malloc(1 << 20), .ss_size = 1 << 20 };
   sigaltstack(&stack, 0);
   struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };

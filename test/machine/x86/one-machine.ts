@@ -4,6 +4,7 @@ import { Evaluator } from '../../../machine/x86/evaluator.ts';
 import type { State } from '../../../machine/x86/state.ts';
 import { X87Registers } from '../../../machine/x86/x87-state.ts';
 import { bytes } from './bytes.ts';
+import { LONG_CR0, LONG_CR4 } from './engine-fixture.ts';
 import { FlatMemory } from './flat-memory.ts';
 
 export const CODE = 0x1000n;
@@ -22,6 +23,9 @@ export const machine = (code: string, cpl = 3) => {
     fsBase: 0n,
     gsBase: 0n,
     cpl,
+    mode: 64,
+    cr0: LONG_CR0,
+    cr4: LONG_CR4,
   };
   state.gpr[RSP] = 0x3000n;
   return { memory, state, x87, evaluator: new Evaluator(state, memory) };

@@ -21,6 +21,7 @@ import {
   VECTOR,
 } from './case.ts';
 import { CaseMemory, OutsideWindow } from './case-memory.ts';
+import { LONG_CR0, LONG_CR4 } from './engine-fixture.ts';
 import { forgive } from './x87-tolerance.ts';
 import { getX87, putX87 } from './x87-values.ts';
 
@@ -32,7 +33,7 @@ const USER_END = 0x7ffffffff000n;
 export class Subject {
   readonly #memory = new CaseMemory();
   readonly #x87 = new X87Registers();
-  readonly #state: State = {
+  readonly #state: { -readonly [K in keyof State]: State[K] } = {
     gpr: new BigUint64Array(16),
     vectors: [],
     mxcsr: 0,
@@ -42,6 +43,9 @@ export class Subject {
     fsBase: 0n,
     gsBase: BigInt(GS_BASE),
     cpl: 3,
+    mode: 64,
+    cr0: LONG_CR0,
+    cr4: LONG_CR4,
   };
   readonly #given: bigint[] = [];
   readonly #evaluator = new Evaluator(this.#state, this.#memory);
@@ -54,6 +58,7 @@ export class Subject {
     state.mxcsr = test.mxcsr;
     getX87(test, this.#x87);
     state.rip = test.get(RIP);
+    state.mode = test.mode;
     state.rflags = Number(test.get(FLAGS));
     this.#memory.load(test, Number(state.rip));
     const outcome = this.#step();
@@ -145,7 +150,7 @@ const fields = (ours: Case, native: Case): string[] => {
   compare('mxcsr', BigInt(ours.mxcsr), BigInt(native.mxcsr));
   for (let i = 0; i < 16; i++)
     compare(registerName(i, 8), ours.get(GPR + 8 * i), native.get(GPR + 8 * i));
-  const near = approximates(ours);
+  const near = approximates(native);
   for (let i = 0; i < 16; i++)
     if (!(near && closeVectors(ours.vector(i), native.vector(i))))
       compare(`xmm${i}`, ours.vector(i), native.vector(i));
@@ -162,8 +167,8 @@ const memoryText = (ours: Uint8Array, native: Uint8Array): string => {
 };
 
 /** The instructions of which the architecture only bounds the error. */
-const approximates = (test: Case): boolean => {
-  const op = decode(test.code);
+const approximates = (native: Case): boolean => {
+  const op = decode(native.code, native.mode);
   return typeof op !== 'string' && /^r(cp|sqrt)/.test(op.form.row.name);
 };
 

@@ -17,7 +17,7 @@ const functions = new Set(x87Functions);
 
 /** Makes `native` equal to `ours` in what may differ. */
 export const forgive = (ours: Case, native: Case): void => {
-  const op = decode(ours.code);
+  const op = decode(ours.code, native.mode);
   if (typeof op === 'string') return;
   if (functions.has(op.form.row)) forgiveUlp(ours, native);
   if (isBlock(op) && faultsInside(op, ours) && faultsInside(op, native)) {
