@@ -13,7 +13,7 @@ import { UsageError } from './usage-error.ts';
 /** `note` is for standard error. @throws UsageError */
 export const prepareDebugger = async (
   { gdb, breaks, log }: DebugOptions,
-  symbols: Symbols,
+  symbols: Pick<Symbols, 'address'>,
   note: (text: string) => void,
 ): Promise<(guest: DebuggedGuest) => DebugSession> => {
   const addresses = new Set(breaks.map((text) => addressOf(text, symbols)));
@@ -28,7 +28,7 @@ export const prepareDebugger = async (
 };
 
 /** `0x101000`, or a symbol, perhaps with a distance: `main+0x12`. */
-const addressOf = (text: string, symbols: Symbols): number => {
+const addressOf = (text: string, symbols: Pick<Symbols, 'address'>): number => {
   const [, name = '', distance = '0'] = /^(.*?)(?:\+(0x[0-9a-f]+|\d+))?$/is.exec(text) ?? [];
   const isNumber = /^0x[0-9a-f]{1,16}$/i.test(name);
   const base = isNumber ? BigInt(name) : symbols.address(name);

@@ -56,15 +56,15 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   const ran = await machine.run(xen);
   const end = endOf(guest, ran);
   await session?.ended(end);
-  if (end.outcome === 'crash' && debugged?.endedOn) {
-    const { guestReport } = await import('./guest-report.ts');
-    request.onNote?.(guestReport('the guest crashed', debugged, debugged.endedOn));
-  }
 
   const [own, idle] = [guest.account, machine.idleAccount].map(copyOf) as [Account, Account];
   // Domain 0 may not have fetched the guest's last words yet: that is work for the guest too.
   machine.limit = Number.POSITIVE_INFINITY;
   if (ran === 'finished') await settle(machine, xen, domain0);
+  if (end.outcome === 'crash' && debugged?.endedOn) {
+    const { guestReport } = await import('./guest-report.ts');
+    request.onNote?.(guestReport('the guest crashed', debugged, debugged.endedOn));
+  }
   const parts: Billed[] = [
     { prefix: '', accounts: [own, idle] },
     { prefix: DOMAIN0, accounts: [domain0.account] },

@@ -1,10 +1,10 @@
 /** `--break`, `--log-instructions`, reports of crashes, and whoever else talks to the port of `--gdb`. */
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { prepareDebugger } from '../../cli/debug-run.ts';
 import { frame } from '../../cli/gdb-packets.ts';
 import { itNeeds } from '../support/tools.ts';
 import { folderWithKernel, GDB, hasGdb, type Running, underGdb } from './gdb.ts';
-import { BARE_HELLO, folderWith } from './hospes.ts';
 
 const compiled = (name: string, test: () => void | Promise<void>): void =>
   itNeeds(GDB, hasGdb, name, test);
@@ -26,17 +26,21 @@ describe('--break', () => {
     );
   });
 
-  compiled('takes addresses and distances, and says what it does not know', () => {
-    const folder = folderWithKernel();
-    const at = (text: string) => folder.hospes('run', './kernel.elf', '--break', text);
-    expect(at('area+4').stderr).toMatch(/^=> 0x\w+ <area\+0x4>/m);
-    expect(at('0x102000').stderr).toMatch(/^=> 0x102000 <_start> +fc +cld$/m);
-    expect(at('nowhere')).toMatchObject({
-      status: 2,
-      stderr:
-        'hospes: --break nowhere is no symbol of the kernel: give one that it has, or an address such as 0x101000\n',
-    });
-    expect(at('0x800000000000').stderr).toContain('is no canonical address');
+  compiled('takes addresses and distances, several of them', () => {
+    const places = ['--break', '0x102000', '--break', 'area+4'];
+    const ran = folderWithKernel().hospes('run', './kernel.elf', ...places);
+    expect(ran.stderr).toMatch(/^=> 0x102000 <_start> +fc +cld$/m);
+  });
+
+  it('says what it does not know', async () => {
+    const symbols = { address: (name: string) => (name === 'area' ? 0x7fffffffff00n : undefined) };
+    const at = (text: string) => prepareDebugger({ breaks: [text] }, symbols, () => {});
+    await expect(at('nowhere')).rejects.toThrow(
+      '--break nowhere is no symbol of the kernel: give one that it has, or an address such as 0x101000',
+    );
+    await expect(at('0x800000000000')).rejects.toThrow('is no canonical address');
+    await expect(at('area+0x100')).rejects.toThrow('is no canonical address');
+    await expect(at('area+0xff')).resolves.toBeDefined();
   });
 });
 
@@ -61,32 +65,6 @@ describe('a crash of a compiled kernel', () => {
     expect(ran.stderr).toMatch(/^the guest crashed: vCPU 0 at 0x\w+ <kernel_main\+0x\w+>$/m);
     expect(ran.stderr).toMatch(/^=> 0x\w+ <kernel_main\+0x\w+> .* mov qword ptr \[rax\], 0x1$/m);
     expect(ran.stderr).toMatch(/^ {2}#1 0x\w+ <kernel_start\+0x\w+>$/m);
-  });
-});
-
-describe('the options of a debugger', () => {
-  it.each([
-    [['--gdb', '70000'], '--gdb 70000 is no port'],
-    [['--gdb', '-1'], '--gdb -1 is no port'],
-    [['--log-instructions', '5..1'], '--log-instructions 5..1 is no range'],
-    [['--log-instructions', '0'], '--log-instructions 0 is no range'],
-    [['--gdb', '0'], '--gdb is for compiled kernels: leave it out'],
-    [['--break', '0x1000'], '--break is for compiled kernels: leave it out'],
-    [['--log-instructions', '1'], '--log-instructions is for compiled kernels: leave it out'],
-  ])('%j are refused in a sentence', (options, sentence) => {
-    const ran = folderWith({ 'k.ts': BARE_HELLO }).hospes('run', 'k.ts', ...options);
-    expect(ran.status).toBe(2);
-    expect(ran.stderr.startsWith(`hospes: ${sentence}`)).toBe(true);
-    expect(ran.stderr.trimEnd()).not.toContain('\n');
-  });
-
-  compiled('exclude each other', () => {
-    const options = ['--gdb', '0', '--break', 'area'];
-    const ran = folderWithKernel().hospes('run', './kernel.elf', ...options);
-    expect(ran).toMatchObject({
-      status: 2,
-      stderr: 'hospes: --gdb and --break exclude each other: leave one out\n',
-    });
   });
 });
 

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { debugOptions } from '../../cli/debug-options.ts';
 import {
   checkDisks,
   cycleLimit,
   diskArgument,
+  gdbPort,
+  instructionRange,
   memorySize,
   modeList,
   presetList,
@@ -49,6 +52,39 @@ describe('--vcpus', () => {
 
   it.each(['0', '33', 'two', '1.5', ''])('refuses %s', (text) => {
     expect(() => vcpuCount(text)).toThrow(/from 1 to 32/);
+  });
+});
+
+describe('the options of a debugger', () => {
+  it('take a port, and a range of instructions', () => {
+    expect([gdbPort('0'), gdbPort('65535')]).toEqual([0, 65535]);
+    expect(instructionRange('3..5')).toEqual({ from: 3, to: 5 });
+    expect(instructionRange('7')).toEqual({ from: 7, to: 7 });
+  });
+
+  it.each(['65536', '-1', 'any', '', '1.5'])('refuse the port %s', (text) => {
+    expect(() => gdbPort(text)).toThrow(/is no port/);
+  });
+
+  it.each(['5..1', '0', '0..3', '1..', '..3', 'all', '', '1..9e9'])(
+    'refuse the range %s',
+    (text) => {
+      expect(() => instructionRange(text)).toThrow(/is no range/);
+    },
+  );
+
+  it('are for compiled kernels, and --gdb for itself', () => {
+    const range = { from: 1, to: 2 };
+    expect(debugOptions(true, { break: [] })).toBeUndefined();
+    expect(debugOptions(true, { break: ['a'], logInstructions: range })).toEqual({
+      breaks: ['a'],
+      log: range,
+    });
+    expect(() => debugOptions(false, { break: [], gdb: 0 })).toThrow(/^--gdb is for compiled/);
+    expect(() => debugOptions(false, { break: ['a'] })).toThrow(/^--break is for compiled/);
+    expect(() => debugOptions(true, { break: ['a'], gdb: 0 })).toThrow(
+      '--gdb and --break exclude each other: leave one out',
+    );
   });
 });
 
