@@ -5,6 +5,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { DEFAULT_PRESET } from '../machine/presets.ts';
 import { type ConformanceCommand, conformanceCommand } from './conformance-command.ts';
+import { type DebugArguments, debugOptions, withDebugOptions } from './debug-options.ts';
 import type { DiskArgument, Job } from './job.ts';
 import { checkFile, isCompiled, KERNEL_HELP } from './kernel-file.ts';
 import * as parse from './options.ts';
@@ -24,7 +25,7 @@ export type Command =
   | ConformanceCommand
   | { readonly name: 'told' };
 
-interface RunOptions {
+interface RunOptions extends DebugArguments {
   cpu: string;
   memory: number;
   vcpus: number;
@@ -120,7 +121,7 @@ const diskOption = (): Option =>
 const debugOption = (): Option => new Option('--debug', 'print stack traces with errors');
 
 const runCommand = (take: (command: Command) => void): Commander =>
-  new Commander('run')
+  withDebugOptions(new Commander('run'))
     .description('run one kernel in one mode')
     .argument('<kernel>', KERNEL_HELP)
     .addOption(
@@ -154,7 +155,9 @@ const runCommand = (take: (command: Command) => void): Commander =>
       parse.checkDisks(disk);
       const compiled = isCompiled(kernel);
       checkKernelOptions(compiled, mode, options);
+      const debug = debugOptions(compiled, options);
       const job = {
+        ...(debug ? { debug } : {}),
         ...{ kernel, compiled, runs: [{ preset: cpu, mode }], memoryBytes: memory, vcpus },
         ...{ disks: disk, keepWrites: true, limit, ...(trace === undefined ? {} : { trace }) },
         ...(cmdline === undefined ? {} : { cmdline }),

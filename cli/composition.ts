@@ -13,6 +13,7 @@ import { Platform } from '../machine/platform.ts';
 import type { TraceRecord } from '../machine/trace.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import type { Billed } from './bill.ts';
+import type { DebuggedGuest, DebugSession } from './debugged-guest.ts';
 import type { CompiledKernel } from './load-image.ts';
 import type { Outcome } from './result.ts';
 
@@ -34,6 +35,10 @@ export interface RunRequest {
   readonly onConsole?: (speaker: string, bytes: Uint8Array) => void;
   /** Where another thread watches the CPUs' clocks: {now, horizon} as doubles for each. */
   readonly clocks?: SharedArrayBuffer;
+  /** A compiled guest is about to begin: who debugs it, if anyone. */
+  readonly debug?: (guest: DebuggedGuest) => DebugSession;
+  /** Text about the run, for people. */
+  readonly onNote?: (text: string) => void;
   /** Told how to crash the guest from outside, once it exists. */
   readonly onGuest?: (crash: (why: string) => void) => void;
 }

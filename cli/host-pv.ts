@@ -20,6 +20,7 @@ import {
   newMachine,
   SerialSink,
 } from './composition.ts';
+import { DebuggedGuest } from './debugged-guest.ts';
 import { GUEST } from './job.ts';
 import { DISK_NAMES } from './options.ts';
 import { DOMAIN0 } from './result.ts';
@@ -42,6 +43,10 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   const guest = createGuest(xen, service, request);
   await settle(machine, xen, domain0);
 
+  const debugged = debuggedGuest(xen, guest, request);
+  const session = debugged && request.debug?.(debugged);
+  if (session) debugged.debug(session);
+
   const accounts = [domain0.account, guest.account, machine.idleAccount] as const;
   for (const account of accounts) account.reset();
   machine.limit = machine.now + request.limit;
@@ -49,6 +54,12 @@ export const runPv = async (request: Composition): Promise<Ending> => {
   xen.unpause(guest);
   xen.finishWhen = () => guest.end !== undefined;
   const ran = await machine.run(xen);
+  const end = endOf(guest, ran);
+  await session?.ended(end);
+  if (end.outcome === 'crash' && debugged?.endedOn) {
+    const { guestReport } = await import('./guest-report.ts');
+    request.onNote?.(guestReport('the guest crashed', debugged, debugged.endedOn));
+  }
 
   const [own, idle] = [guest.account, machine.idleAccount].map(copyOf) as [Account, Account];
   // Domain 0 may not have fetched the guest's last words yet: that is work for the guest too.
@@ -58,7 +69,7 @@ export const runPv = async (request: Composition): Promise<Ending> => {
     { prefix: '', accounts: [own, idle] },
     { prefix: DOMAIN0, accounts: [domain0.account] },
   ];
-  return { ...endOf(guest, ran), causes: machine.causes.names, parts };
+  return { ...end, causes: machine.causes.names, parts };
 };
 
 const buildHost = async (request: Composition): Promise<{ machine: Machine; xen: Hypervisor }> => {
@@ -85,6 +96,14 @@ const createGuest = (xen: Hypervisor, service: Domain0, request: Composition): D
   xen.sendGlobalVirq(VIRQ_DOM_EXC);
   return guest;
 };
+
+/** The guest as a debugger sees it, if it is machine code. */
+const debuggedGuest = (
+  xen: Hypervisor,
+  domain: Domain,
+  { guest }: Composition,
+): DebuggedGuest | undefined =>
+  typeof guest === 'function' ? undefined : new DebuggedGuest(xen, domain, guest.symbols);
 
 /** Run until domain 0 has nothing left to do. */
 const settle = async (machine: Machine, xen: Hypervisor, domain0: Domain): Promise<void> => {

@@ -31,6 +31,22 @@ export interface Job {
   /** Cycles; Infinity without `--limit`. */
   readonly limit: number;
   readonly trace?: string;
+  readonly debug?: DebugOptions;
+}
+
+/** How a compiled kernel is to be debugged. */
+export interface DebugOptions {
+  /** The port to listen on for gdb, 0 for any free one. */
+  readonly gdb?: number;
+  /** Addresses or symbols to stop at. */
+  readonly breaks: readonly string[];
+  /** Numbers of the first and the last instruction of the first vCPU to print. */
+  readonly log?: InstructionRange;
+}
+
+export interface InstructionRange {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Worker data: the job, and memory in which the main thread sees each CPU's clock advance. */
@@ -49,6 +65,8 @@ export type Report =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'begin'; readonly run: Run }
   | { readonly kind: 'console'; readonly speaker: string; readonly bytes: Uint8Array }
+  /** For standard error, as it is. */
+  | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'end'; readonly run: Run; readonly result: ModeResult }
   | { readonly kind: 'refused'; readonly sentence: string; readonly stack?: string }
   | { readonly kind: 'done' };

@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { ImageError } from '../hypervisor/elf.ts';
 import { type Image, parseImage } from '../hypervisor/image.ts';
 import { formatOf } from './kernel-file.ts';
+import { Symbols } from './symbols.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What may come out of a compressed file. */
@@ -18,18 +19,20 @@ const UNPACK = 'give it uncompressed';
 /** A compiled kernel and what it is booted with. */
 export interface CompiledKernel {
   readonly image: Image;
+  readonly symbols: Symbols;
   readonly ramdisk?: Uint8Array;
 }
 
 /** @throws UsageError */
 export const loadCompiled = (kernel: string, ramdisk: string | undefined): CompiledKernel => {
-  const image = loadImage(kernel);
-  return ramdisk === undefined ? { image } : { image, ramdisk: loadRamdisk(ramdisk) };
+  const loaded = loadImage(kernel);
+  return ramdisk === undefined ? loaded : { ...loaded, ramdisk: loadRamdisk(ramdisk) };
 };
 
-const loadImage = (file: string): Image => {
+const loadImage = (file: string): CompiledKernel => {
   try {
-    return parseImage(unpacked(read('kernel', file)));
+    const elf = unpacked(read('kernel', file));
+    return { image: parseImage(elf), symbols: new Symbols(elf) };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;
     throw new UsageError(`kernel ${file} ${error.message}`, { cause: error });

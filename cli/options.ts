@@ -6,7 +6,7 @@ import { BARE_MAX_FRAMES } from '../machine/bare-loader.ts';
 import { presets } from '../machine/presets.ts';
 import { MAX_GUEST_CMDLINE } from '../protocol/start-info.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
-import type { DiskArgument } from './job.ts';
+import type { DiskArgument, InstructionRange } from './job.ts';
 import { MODES, type Mode } from './result.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -53,6 +53,24 @@ export const vcpuCount = (text: string): number => {
     );
   }
   return count;
+};
+
+export const gdbPort = (text: string): number => {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65535)
+    throw new UsageError(`--gdb ${text} is no port: give a number up to 65535, or 0 for any`);
+  return port;
+};
+
+/** `1000..1100`, or one number. */
+export const instructionRange = (text: string): InstructionRange => {
+  const [, first, last = first] = /^(\d+)(?:\.\.(\d+))?$/.exec(text) ?? [];
+  const range = { from: Number(first), to: Number(last) };
+  if (!Number.isSafeInteger(range.to) || range.from < 1 || !(range.from <= range.to))
+    throw new UsageError(
+      `--log-instructions ${text} is no range: give the numbers of two instructions, counted from 1, such as 1000..1100`,
+    );
+  return range;
 };
 
 /** It is a C string in start_info. */

@@ -95,6 +95,9 @@ class Supervision {
         if (report.speaker === GUEST) this.#said.push(report.bytes);
         this.#listener.say(report.speaker, report.bytes);
         break;
+      case 'note':
+        process.stderr.write(report.text);
+        break;
       case 'end':
         this.#end(report.run, report.result);
         break;
@@ -122,7 +125,7 @@ class Supervision {
     }
     const patience = this.#loaded ? PATIENCE_MS : LOAD_PATIENCE_MS;
     const { compiled, limit } = this.#job;
-    // Machine code cannot but make time pass.
+    // Machine code cannot but make time pass, unless a debugger has stopped it.
     if (compiled || limit === Number.POSITIVE_INFINITY || now - this.#lastSign < patience) return;
     this.#stalled = true;
     void this.#worker.terminate();

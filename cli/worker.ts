@@ -24,6 +24,7 @@ process.on('unhandledRejection', (error) => {
 });
 
 const report = (message: Report): void => parentPort?.postMessage(message);
+const note = (text: string): void => report({ kind: 'note', text });
 
 const work = async ({ job, clocks }: WorkerInput): Promise<void> => {
   const disks = openDisks(job);
@@ -52,6 +53,10 @@ const runOnce = async (
 ): Promise<ModeResult> => {
   const header = { kernel: job.kernel, preset: run.preset, mode: run.mode };
   const trace = job.trace === undefined ? undefined : new TraceWriter(job.trace, header);
+  const debug =
+    job.debug && typeof guest !== 'function'
+      ? await (await import('./debug-run.ts')).prepareDebugger(job.debug, guest.symbols, note)
+      : undefined;
   const witness = typeof guest === 'function' ? new Witness(guest) : undefined;
   current = witness;
   try {
@@ -64,6 +69,8 @@ const runOnce = async (
       ...{ vcpus: job.vcpus, disks, limit: job.limit, clocks },
       ...(job.cmdline === undefined ? {} : { cmdline: job.cmdline }),
       ...(witness ? { onGuest: witness.attach } : {}),
+      ...(debug ? { debug } : {}),
+      onNote: note,
       ...(trace ? { trace: (record: TraceRecord) => trace.write(record) } : {}),
       onConsole: (speaker, bytes) => report({ kind: 'console', speaker, bytes }),
     });

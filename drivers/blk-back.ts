@@ -9,11 +9,9 @@ import type { CopySegment, Grants, Kernel } from '../guest-kernel/index.ts';
 import {
   BLKIF_KEYS,
   BLKIF_MAX_SEGMENTS_PER_REQUEST,
-  BLKIF_OP_DISCARD,
   BLKIF_OP_FLUSH_DISKCACHE,
   BLKIF_OP_READ,
   BLKIF_OP_WRITE,
-  BLKIF_OP_WRITE_BARRIER,
   BLKIF_REQUEST_WORDS,
   BLKIF_RESPONSE_WORDS,
   BLKIF_RING,
@@ -64,6 +62,9 @@ export interface ServedDisk {
   readonly domid: Domid;
 }
 
+/** What is done; the rest is answered as Linux's back end answers it. */
+const KNOWN: readonly number[] = [BLKIF_OP_READ, BLKIF_OP_WRITE, BLKIF_OP_FLUSH_DISKCACHE];
+
 /** Does what `request` asks. @returns BLKIF_RSP_*, for every request whatever */
 export async function serve(
   request: BlkifRequestFields,
@@ -72,9 +73,7 @@ export async function serve(
 ): Promise<number> {
   const { operation } = request;
   try {
-    if (operation === BLKIF_OP_WRITE_BARRIER || operation === BLKIF_OP_DISCARD) {
-      return BLKIF_RSP_EOPNOTSUPP;
-    }
+    if (!KNOWN.includes(operation)) return BLKIF_RSP_EOPNOTSUPP;
     if (operation === BLKIF_OP_FLUSH_DISKCACHE) {
       if (request.nrSegments !== 0) return BLKIF_RSP_ERROR;
       await disk.backing.use(() => disk.backing.drive.flush());
@@ -90,7 +89,6 @@ export async function serve(
 
 function acceptable(request: BlkifRequestFields, disk: ServedDisk): boolean {
   const { operation, nrSegments, sectorNumber, firstSect, lastSect } = request;
-  if (operation !== BLKIF_OP_READ && operation !== BLKIF_OP_WRITE) return false;
   if (operation === BLKIF_OP_WRITE && disk.readOnly) return false;
   if (request.handle !== disk.handle) return false;
   if (nrSegments === 0 || nrSegments > BLKIF_MAX_SEGMENTS_PER_REQUEST) return false;

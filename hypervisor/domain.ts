@@ -47,6 +47,8 @@ export class Domain {
   grants!: GrantTable;
   state: DomainState = 'paused';
   end: DomainEnd | undefined;
+  /** Which of its vCPUs was on the active CPU then. */
+  endedOn: XenVcpu | undefined;
   /** Bits of VMASST_TYPE_*. */
   vmAssist = 0;
   /** PV: I/O privilege level, by PHYSDEVOP_set_iopl, or by iret with VMASST_TYPE_architectural_iopl. */

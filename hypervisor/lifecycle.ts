@@ -251,6 +251,7 @@ export const end = (xen: Hypervisor, domain: Domain, how: DomainEnd): void => {
   }
   domain.state = 'dying';
   domain.end = { ...how };
+  domain.endedOn = domain.vcpus.find(({ cpu }) => cpu === xen.active);
   for (const vcpu of domain.vcpus) {
     vcpu.arch.stopped = true;
     vcpu.cpu?.limitHorizon(vcpu.cpu.now);

@@ -27,6 +27,7 @@ export class CodeControl {
   readonly underneath: Underneath;
   /** Operands of the operation that it attends to. */
   readonly operands: Evaluator;
+  readonly memory: VcpuMemory;
   /** Interrupts were enabled: look for one, after one more instruction if `shadow` says so. */
   window = false;
   shadow = false;
@@ -36,10 +37,9 @@ export class CodeControl {
     this.machine = machine;
     this.vcpu = vcpu;
     this.underneath = underneath;
-    this.operands = new Evaluator(
-      new VcpuState(memory, vcpu),
-      new VcpuMemory(memory, mmu, vcpu, (host) => memory.wrote(memory.frameOf(host))),
-    );
+    const wrote = (host: number): void => memory.wrote(memory.frameOf(host));
+    this.memory = new VcpuMemory(memory, mmu, vcpu, wrote);
+    this.operands = new Evaluator(new VcpuState(memory, vcpu), this.memory);
   }
 
   /** Does one of CONTROL_* ask for an exit? */
@@ -64,11 +64,11 @@ export class CodeControl {
   }
 
   read(address: bigint, bytes: number): bigint {
-    return this.operands.memory.read(this.#canonical(address, bytes), bytes, false);
+    return this.memory.read(this.#canonical(address, bytes), bytes, false);
   }
 
   write(address: bigint, bytes: number, value: bigint): void {
-    this.operands.memory.write(this.#canonical(address, bytes), bytes, value);
+    this.memory.write(this.#canonical(address, bytes), bytes, value);
   }
 
   #canonical(address: bigint, bytes: number): bigint {

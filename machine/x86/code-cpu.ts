@@ -12,10 +12,12 @@ import { DR0, EXIT_D, RFLAGS, RIP, type Vcpu } from '../vcpu.ts';
 import { type Act, CodeControl } from './code-control.ts';
 import { systemActs } from './code-system.ts';
 import { transferActs } from './code-transfers.ts';
+import { type Debugger, NO_BREAKPOINTS } from './debugger.ts';
 import { decode, type Operation } from './decoder.ts';
 import { disassemble } from './disassembler.ts';
 import type { Engine } from './engine.ts';
 import { TF } from './flags.ts';
+import { executeOffering, type Offer } from './offered-store.ts';
 import { MAX_LENGTH } from './operands.ts';
 import { privilegedOp } from './privileged-op.ts';
 import { Fault, type Outcome } from './state.ts';
@@ -32,6 +34,7 @@ export class CodeCpu implements Processor {
   readonly #underneath: Underneath;
   readonly #engine: Engine;
   readonly #control: CodeControl;
+  #debugger: Debugger | undefined;
 
   constructor(machine: Machine, vcpu: Vcpu, underneath: Underneath, engine: Engine) {
     this.vcpu = vcpu;
@@ -42,8 +45,19 @@ export class CodeCpu implements Processor {
   }
 
   async run(): Promise<void> {
-    this.#slice();
+    this.#underneath.enter(this.vcpu);
+    if (this.#debugger) await this.#watched(this.#debugger);
+    else while (this.#runs) this.#advance(Number.POSITIVE_INFINITY, NO_BREAKPOINTS);
     await turn();
+  }
+
+  /** From now on `by` is asked between two instructions. */
+  debug(by: Debugger): void {
+    this.#debugger = by;
+    const heard = (va: number, bytes: number, write: boolean): void =>
+      by.accessed(this.vcpu, va, bytes, write);
+    this.#engine.watch(this.vcpu, heard);
+    this.#control.memory.onAccess = heard;
   }
 
   instruction(): string {
@@ -55,22 +69,45 @@ export class CodeCpu implements Processor {
     return `no known instruction, bytes ${shown.join(' ')}`;
   }
 
-  #slice(): void {
-    const { vcpu } = this;
-    const underneath = this.#underneath;
-    const control = this.#control;
-    underneath.enter(vcpu);
-    while (!vcpu.stopped && !underneath.preempted(vcpu)) {
-      const before = vcpu.rip;
-      const stepping = (vcpu.lo(RFLAGS) & TF) !== 0;
-      const single = stepping || control.shadow;
-      control.shadow = false;
-      this.#finish(single ? this.#engine.step(vcpu) : this.#engine.run(vcpu));
-      if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
-      if (control.window && !control.shadow && !vcpu.stopped) {
-        control.window = false;
-        underneath.enter(vcpu);
+  executeOffering(offer: Offer): boolean {
+    return executeOffering(this.#machine, this.vcpu, offer);
+  }
+
+  get #runs(): boolean {
+    return !this.vcpu.stopped && !this.#underneath.preempted(this.vcpu);
+  }
+
+  /** The guest itself looks up after the next instruction. */
+  get #single(): boolean {
+    return (this.vcpu.lo(RFLAGS) & TF) !== 0 || this.#control.shadow;
+  }
+
+  async #watched(by: Debugger): Promise<void> {
+    while (this.#runs) {
+      if (this.#due && !this.#single) {
+        this.#lookUp();
+        continue;
       }
+      const asked = by.before(this.vcpu);
+      const most = typeof asked === 'number' ? asked : await asked;
+      if (!this.vcpu.stopped) this.#advance(most, by.breakpoints);
+    }
+  }
+
+  /** Up to `most` instructions, or to what leaves the engine. */
+  #advance(most: number, breakpoints: ReadonlySet<number>): void {
+    const { vcpu } = this;
+    const control = this.#control;
+    const before = vcpu.rip;
+    const stepping = (vcpu.lo(RFLAGS) & TF) !== 0;
+    const single = this.#single || most === 1 || breakpoints.has(before);
+    control.shadow = false;
+    const engine = this.#engine;
+    this.#finish(single ? engine.step(vcpu) : engine.run(vcpu, most, breakpoints));
+    if (stepping && !vcpu.stopped && vcpu.rip !== before) this.#singleStep();
+    if (control.window && !control.shadow && !vcpu.stopped) {
+      control.window = false;
+      this.#underneath.enter(vcpu);
     }
   }
 
@@ -89,12 +126,17 @@ export class CodeCpu implements Processor {
     }
   }
 
+  /** The horizon is reached. */
+  get #due(): boolean {
+    const { clock } = this.vcpu.pcpu;
+    return clock[0]! >= clock[1]!;
+  }
+
   /** Between two instructions: is the horizon reached? */
   #lookUp(): void {
+    if (!this.#due) return;
     const { vcpu } = this;
-    const { clock } = vcpu.pcpu;
-    if (clock[0]! < clock[1]!) return;
-    if (clock[0]! >= this.#machine.limit) vcpu.stopped = true;
+    if (vcpu.pcpu.now >= this.#machine.limit) vcpu.stopped = true;
     else this.#underneath.boundary(vcpu);
   }
 
@@ -106,7 +148,7 @@ export class CodeCpu implements Processor {
       this.#eptViolation(error, address);
       return;
     }
-    const op = vector === VECTOR_GP && error === 0 && vcpu.cpl !== 0 ? this.#refused() : undefined;
+    const op = vector === VECTOR_GP && error === 0 && vcpu.cpl !== 0 ? this.#decoded() : undefined;
     const { op: number, operand } = op ? privilegedOp(op, vcpu) : { op: 0, operand: 0 };
     const length = number === 0 ? 0 : op!.length;
     const detail = number === 0 ? address : operand;
@@ -118,7 +160,7 @@ export class CodeCpu implements Processor {
   }
 
   /** The instruction at RIP, if there is one. */
-  #refused(): Operation | undefined {
+  #decoded(): Operation | undefined {
     const op = decode(this.#bytes(), this.vcpu.mode);
     return typeof op === 'string' ? undefined : op;
   }
@@ -144,6 +186,6 @@ export class CodeCpu implements Processor {
   }
 
   #bytes(): Uint8Array {
-    return this.#control.operands.memory.fetch(this.vcpu.getBig(RIP), MAX_LENGTH);
+    return this.#control.memory.fetch(this.vcpu.getBig(RIP), MAX_LENGTH);
   }
 }

@@ -4,11 +4,15 @@
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
 import type { Mmu } from '../mmu.ts';
+import { NO_BREAKPOINTS } from './debugger.ts';
 import { decode, type Operation } from './decoder.ts';
 import type { Handlers } from './handlers.ts';
-import { MAX_LENGTH } from './operands.ts';
+import { MAX_LENGTH, type Undecodable } from './operands.ts';
 import {
+  CROSSING_NEXT,
+  CROSSING_TO,
   HANDLER,
+  HANDLER_CROSSING,
   HANDLER_MISS,
   HANDLER_PAGE_END,
   HANDLER_SLOW,
@@ -38,6 +42,10 @@ export class CodePages {
   readonly #free: number[] = [];
   readonly #used: number[] = [];
   readonly #writes: Uint16Array;
+  /** By the frame that they end in: records of instructions that begin in another. */
+  readonly #crossings = new Map<number, Set<number>>();
+  /** How far into a page an instruction at a breakpoint is. */
+  #slow: ReadonlySet<number> = NO_BREAKPOINTS;
 
   constructor(memory: Memory, mmu: Mmu, handlers: Handlers) {
     this.#memory = memory;
@@ -59,7 +67,7 @@ export class CodePages {
     if (this.#free.length === 0) this.#dropAll();
     const at = this.#free.pop()!;
     for (let i = PAGE_BYTES; i < PAGE_RECORDS; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_PAGE_END, true);
+      this.#put(at + i * RECORD_SIZE, HANDLER_PAGE_END);
     this.#records[mfn] = at;
     this.#used.push(mfn);
     this.#memory.code[mfn] = 1;
@@ -67,8 +75,23 @@ export class CodePages {
     return at;
   }
 
-  /** Decode from byte `offset` of frame `mfn` on. */
-  decode(mfn: number, offset: number): void {
+  /**
+   * The evaluator is to do the instructions at `addresses`, so that the engine looks up before each of them. Frames know no
+   * addresses: whatever is as far into its page is left to the evaluator.
+   */
+  keepSlow(addresses: ReadonlySet<number>): void {
+    if (addresses.size === 0 && this.#slow.size === 0) return;
+    const offsets = new Set([...addresses].map((va) => va & (PAGE_BYTES - 1)));
+    for (const offset of [...offsets, ...this.#slow]) {
+      if (offsets.has(offset) === this.#slow.has(offset)) continue;
+      for (const mfn of this.#used)
+        this.#put(this.#records[mfn]! + offset * RECORD_SIZE, HANDLER_MISS);
+    }
+    this.#slow = offsets;
+  }
+
+  /** Decode from byte `offset` of frame `mfn` on. `following`: the frame of the page after it where it executes, or -1. */
+  decode(mfn: number, offset: number, following: () => number): void {
     const { u8, view } = this.#memory;
     const records = this.#records[mfn]!;
     const host = this.#memory.frameAt(mfn);
@@ -77,17 +100,42 @@ export class CodePages {
     for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
       const record = records + at * RECORD_SIZE;
       if (view.getUint16(record + HANDLER, true) !== HANDLER_MISS) return;
-      const operation = decode(
-        u8.subarray(host + at, host + Math.min(at + MAX_LENGTH, PAGE_BYTES)),
-      );
-      const handler = typeof operation === 'string' ? HANDLER_SLOW : this.#handler(operation, at);
+      const end = Math.min(at + MAX_LENGTH, PAGE_BYTES);
+      const operation = decode(u8.subarray(host + at, host + end));
+      if (operation === 'short' && end === PAGE_BYTES) {
+        // The next page is looked at when control is here, not before.
+        if (i === 0) this.#decodeCrossing(mfn, at, following());
+        return;
+      }
+      const handler = this.#handler(operation, at);
       if (typeof operation === 'string' || handler === HANDLER_SLOW) {
-        view.setUint16(record + HANDLER, HANDLER_SLOW, true);
+        this.#put(record, HANDLER_SLOW);
         return;
       }
       writeRecord(view, record, handler, at, operation);
       at += operation.length;
     }
+  }
+
+  /** The instruction at byte `at` of frame `mfn` ends in frame `next`. */
+  #decodeCrossing(mfn: number, at: number, next: number): void {
+    const { u8, view } = this.#memory;
+    const record = this.#records[mfn]! + at * RECORD_SIZE;
+    this.#put(record, HANDLER_SLOW);
+    if (next < 0) return;
+    const bytes = new Uint8Array(MAX_LENGTH);
+    const [host, after] = [this.#memory.frameAt(mfn), this.#memory.frameAt(next)];
+    bytes.set(u8.subarray(host + at, host + PAGE_BYTES));
+    bytes.set(u8.subarray(after, after + MAX_LENGTH - (PAGE_BYTES - at)), PAGE_BYTES - at);
+    const operation = decode(bytes);
+    const handler = this.#handler(operation, at);
+    if (typeof operation === 'string' || handler === HANDLER_SLOW) return;
+    writeRecord(view, record, HANDLER_CROSSING, at, operation);
+    view.setUint16(record + CROSSING_TO, handler, true);
+    view.setUint32(record + CROSSING_NEXT, this.#records[next]!, true);
+    const others = this.#crossings.get(next);
+    if (others) others.add(record);
+    else this.#crossings.set(next, new Set([record]));
   }
 
   /** `bytes` bytes at `host`, in a frame with records, are about to change. */
@@ -99,13 +147,15 @@ export class CodePages {
       this.drop(mfn);
       return;
     }
+    if (offset < MAX_LENGTH) this.#forgetCrossings(mfn);
     // An instruction is as many bytes long as it likes, up to MAX_LENGTH.
     const end = Math.min(offset + bytes, PAGE_BYTES);
     for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
-      this.#memory.view.setUint16(records + at * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+      this.#put(records + at * RECORD_SIZE, HANDLER_MISS);
   }
 
-  #handler(operation: Operation, at: number): number {
+  #handler(operation: Operation | Undecodable, at: number): number {
+    if (typeof operation === 'string' || this.#slow.has(at)) return HANDLER_SLOW;
     const { form } = operation;
     let numbers = this.#numbers.get(form);
     if (numbers === undefined) {
@@ -136,11 +186,21 @@ export class CodePages {
     this.#mmu.forgetFetch();
   }
 
+  /** What was decoded of instructions that end in frame `mfn`. */
+  #forgetCrossings(mfn: number): void {
+    for (const record of this.#crossings.get(mfn) ?? []) this.#put(record, HANDLER_MISS);
+    this.#crossings.delete(mfn);
+  }
+
+  #put(record: number, handler: number): void {
+    this.#memory.view.setUint16(record + HANDLER, handler, true);
+  }
+
   #release(mfn: number): void {
     const at = this.#records[mfn]!;
+    this.#forgetCrossings(mfn);
     // Only the handlers: the instruction that wrote the page may still need the rest of its record.
-    for (let i = 0; i < PAGE_BYTES; i++)
-      this.#memory.view.setUint16(at + i * RECORD_SIZE + HANDLER, HANDLER_MISS, true);
+    for (let i = 0; i < PAGE_BYTES; i++) this.#put(at + i * RECORD_SIZE, HANDLER_MISS);
     this.#records[mfn] = 0;
     this.#memory.code[mfn] = 0;
     this.#free.push(at);

@@ -11,6 +11,7 @@ import { ACCESS_FETCH, ACCESS_READ, ACCESS_WRITE } from '../page-walk.ts';
 import { isCanonical } from '../pte.ts';
 import { CR0, CR4, ICOUNT, RFLAGS, type Vcpu } from '../vcpu.ts';
 import { CodePages } from './code-pages.ts';
+import { NO_BREAKPOINTS } from './debugger.ts';
 import { Evaluator } from './evaluator.ts';
 import { AC, TF } from './flags.ts';
 import { Handlers } from './handlers.ts';
@@ -79,17 +80,31 @@ export class Engine {
   /**
    * Run to the horizon of the vCPU's CPU, or until RFLAGS.TF is set: `done`. Or to an instruction that faults (RIP is at it,
    * nothing has changed), or one that leaves (RIP is at it still). An instruction is charged when it completes or leaves.
+   * `done` it is, too, after `most` instructions, or before one of `breakpoints`.
    */
-  run(vcpu: Vcpu): Outcome {
+  run(
+    vcpu: Vcpu,
+    most = Number.POSITIVE_INFINITY,
+    breakpoints: ReadonlySet<number> = NO_BREAKPOINTS,
+  ): Outcome {
     this.#vcpu = vcpu;
     this.#prepare(vcpu);
+    const last = vcpu.get(ICOUNT) + most;
+    this.#pages.keepSlow(breakpoints);
+    /** Why the instruction at RIP has to be found first, if it has. */
+    let unknown = 0;
     for (;;) {
-      const budget = this.#budget();
+      const budget = Math.min(this.#budget(), last - vcpu.get(ICOUNT));
       if (budget <= 0) return DONE;
       if (needsEvaluator(vcpu)) {
+        if (breakpoints.has(vcpu.rip)) return DONE;
         const outcome = this.step(vcpu);
         if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
         continue;
+      }
+      if (unknown) {
+        const fault = this.#fetch(vcpu, unknown);
+        if (fault) return { kind: 'fault', fault };
       }
       this.#given = budget;
       const reason = this.#handlers.run(vcpu.block, budget);
@@ -97,12 +112,11 @@ export class Engine {
       this.#charge(this.#given - (vcpu.lo(LEFT) | 0));
       if (reason === REASON_FAILED && this.#refused) return { kind: 'fault', fault: this.#refused };
       if (reason === REASON_FAILED || reason === REASON_SLOW) {
+        if (breakpoints.has(vcpu.rip)) return DONE;
         const outcome = this.step(vcpu);
         if (outcome.kind !== 'done' || (vcpu.lo(RFLAGS) & TF) !== 0) return outcome;
-      } else if (this.#budget() > 0 && (reason === REASON_FETCH || reason === REASON_MISS)) {
-        const fault = this.#fetch(vcpu, reason);
-        if (fault) return { kind: 'fault', fault };
       }
+      unknown = reason === REASON_FETCH || reason === REASON_MISS ? reason : 0;
     }
   }
 
@@ -114,6 +128,11 @@ export class Engine {
       this.#charge(1);
     }
     return outcome;
+  }
+
+  /** Tell `heard` of what `step` reads and writes. */
+  watch(vcpu: Vcpu, heard: (va: number, bytes: number, write: boolean) => void): void {
+    this.#context(vcpu).memory.onAccess = heard;
   }
 
   #prepare(vcpu: Vcpu): void {
@@ -146,8 +165,19 @@ export class Engine {
     const mfn = memory.frameOf(host);
     const records = this.#pages.records(mfn);
     if (reason === REASON_FETCH) mmu.fillFetch(vcpu, rip, records);
-    this.#pages.decode(mfn, host & (PAGE_BYTES - 1));
+    this.#pages.decode(mfn, host & (PAGE_BYTES - 1), () => this.#nextPage(vcpu));
     return undefined;
+  }
+
+  /** The frame of the page after that of RIP, made known to the interpreter; -1: it may not be fetched. */
+  #nextPage(vcpu: Vcpu): number {
+    const { memory, mmu } = this.#machine;
+    const va = vcpu.rip - (vcpu.rip & (PAGE_BYTES - 1)) + PAGE_BYTES;
+    const host = isCanonical(va) ? mmu.probe(vcpu, va, ACCESS_FETCH) : -1;
+    if (host < 0) return -1;
+    const mfn = memory.frameOf(host);
+    mmu.fillFetch(vcpu, va, this.#pages.records(mfn));
+    return mfn;
   }
 
   #fault(va: number): Fault {
@@ -216,7 +246,7 @@ export class Engine {
   #settle(): void {
     const { clock } = this.#vcpu.pcpu;
     const now = Math.min(this.#given, Math.ceil((clock[1]! - clock[0]!) / this.#instruction));
-    this.#vcpu.setHalves(DEBT, this.#given - now, 0);
+    this.#vcpu.setLow(DEBT, this.#given - now);
     this.#given = now;
   }
 

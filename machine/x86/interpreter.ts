@@ -20,8 +20,11 @@ import { Emitter } from './emitter.ts';
 import { STATUS } from './flags.ts';
 import { frequentSignatures } from './frequent.ts';
 import {
+  CROSSING_NEXT,
+  CROSSING_TO,
   FIRST_HANDLER,
   HANDLER,
+  HANDLER_CROSSING,
   HANDLER_MISS,
   HANDLER_PAGE_END,
   HANDLER_SLOW,
@@ -121,24 +124,30 @@ const runFunction = (signatures: readonly Signature[], firstRare: number): WasmC
   const miss = code.block();
   const spent = code.block();
   const places: Places = { next, jump, bail, failed, walk: WALK };
+  code.get(BUDGET).i32(-1).plain('i32.add').tee(BUDGET).i32(0).plain('i32.lt_s').brIf(spent);
+  const handler = code.local(I32);
+  code.get(at.record).access('i32.load16_u', HANDLER).set(handler);
+  const dispatch = code.loop();
   const labels = signatures.map(() => code.block()).reverse();
   const rare = code.block();
   const pageEnd = code.block();
-  code.get(BUDGET).i32(-1).plain('i32.add').tee(BUDGET).i32(0).plain('i32.lt_s').brIf(spent);
+  const crossing = code.block();
   const table: number[] = [];
   table[HANDLER_MISS] = miss;
   table[HANDLER_PAGE_END] = pageEnd;
   table[HANDLER_SLOW] = bail;
-  code
-    .get(at.record)
-    .access('i32.load16_u', HANDLER)
-    .brTable([...table, ...labels], rare);
+  table[HANDLER_CROSSING] = crossing;
+  code.get(handler).brTable([...table, ...labels], rare);
+  code.end(); // crossing
+  cross(code, at, handler, bail);
+  code.br(dispatch);
   code.end(); // pageEnd: the next page's records do not follow this one's
   pushRip(code, at);
   code.set(at.target).get(BUDGET).i32(1).plain('i32.add').set(BUDGET).br(jump);
   code.end(); // rare
-  callRare(code, at, places, firstRare);
+  callRare(code, at, places, handler, firstRare);
   bodies(code, at, places, signatures);
+  code.end(); // dispatch
   for (const why of [REASON_BUDGET, REASON_MISS, REASON_SLOW, REASON_FAILED]) {
     code.end().i32(why).set(reason);
     if (why !== REASON_FAILED) code.br(stop);
@@ -186,10 +195,16 @@ const rareFunction = (signature: Signature): WasmCode | undefined => {
 };
 
 /** Have the record executed by the function that its handler names. */
-const callRare = (code: WasmCode, at: Registers, places: Places, firstRare: number): void => {
+const callRare = (
+  code: WasmCode,
+  at: Registers,
+  places: Places,
+  handler: number,
+  firstRare: number,
+): void => {
   const result = code.local(I32);
   code.get(CPU).get(BUDGET).get(at.record).get(at.records).get(at.page).get(at.tlb);
-  code.get(at.record).access('i32.load16_u', HANDLER).i32(firstRare).plain('i32.sub');
+  code.get(handler).i32(firstRare).plain('i32.sub');
   code.callIndirect(INDIRECT_TYPE).set(result);
   code.get(CPU).access('i32.load', LEFT).set(BUDGET);
   code.get(result).i32(BAILED).plain('i32.eq').brIf(places.bail);
@@ -209,13 +224,30 @@ const enter = (code: WasmCode, at: Registers): void => {
   flags.loadStatus(flags.result(I64));
 };
 
-/** Find the record of `target`, or leave. */
-const follow = (code: WasmCode, at: Registers, reason: number, leave: number): void => {
-  const shift = 12 - Math.log2(TLB_ENTRY_BYTES);
+/** The handler of an instruction that reaches into the next page, if that is still the page that was decoded. */
+const cross = (code: WasmCode, at: Registers, handler: number, bail: number): void => {
   const entry = code.local(I32);
+  code.get(at.page).i64(4096n).plain('i64.add').set(at.target);
+  fetchEntry(code, at);
+  code.tee(entry).access('i64.load', FETCH).get(at.target).plain('i64.ne').brIf(bail);
+  code.get(entry).access('i32.load', FETCH + 8);
+  code.get(at.record).access('i32.load', CROSSING_NEXT).plain('i32.ne').brIf(bail);
+  code.get(at.record).access('i32.load16_u', CROSSING_TO).set(handler);
+};
+
+/** The entry of `target` in the TLB, onto the stack. */
+const fetchEntry = (code: WasmCode, at: Registers): void => {
+  const shift = 12 - Math.log2(TLB_ENTRY_BYTES);
   code.get(at.target).plain('i32.wrap_i64').i32(shift).plain('i32.shr_u');
   code.i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES).plain('i32.and');
-  code.get(at.tlb).plain('i32.add').tee(entry).access('i64.load', FETCH);
+  code.get(at.tlb).plain('i32.add');
+};
+
+/** Find the record of `target`, or leave. */
+const follow = (code: WasmCode, at: Registers, reason: number, leave: number): void => {
+  const entry = code.local(I32);
+  fetchEntry(code, at);
+  code.tee(entry).access('i64.load', FETCH);
   code.get(at.target).i64(-4096n).plain('i64.and').tee(at.page).plain('i64.ne');
   code.if();
   code.get(CPU).get(at.target).access('i64.store', RIP);

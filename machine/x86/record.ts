@@ -57,11 +57,22 @@ export const VECTORS_OFF = 1364;
 /** A read that crosses into another page is put together here. */
 export const BOUNCE = 1328;
 
-/** Handlers that are no instruction: not decoded, beyond the page, what the evaluator does. */
+/**
+ * Handlers that are no instruction: not decoded, beyond the page, what the evaluator does, and an instruction that reaches into the
+ * next page.
+ */
 export const HANDLER_MISS = 0;
 export const HANDLER_PAGE_END = 1;
 export const HANDLER_SLOW = 2;
-export const FIRST_HANDLER = 3;
+export const HANDLER_CROSSING = 3;
+export const FIRST_HANDLER = 4;
+
+/**
+ * Of an instruction that reaches into the next page, the record 15 further on, which is one of the tail, says by which handler it is
+ * done, and where the records of that page have to begin, if it is the page that was decoded (u16 and u32).
+ */
+export const CROSSING_TO = 15 * RECORD_SIZE + 4;
+export const CROSSING_NEXT = 15 * RECORD_SIZE + 8;
 
 /** Offset of a register operand in the vCPU block. */
 export const registerOffset = (o: Extract<Operand, { kind: 'register' }>): number =>

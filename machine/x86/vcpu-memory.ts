@@ -20,6 +20,8 @@ export class VcpuMemory implements LinearMemory {
   readonly #vcpu: Vcpu;
   /** Told of bytes that are about to change in a frame that holds decoded code. */
   readonly #onCode: (host: number, bytes: number) => void;
+  /** Told of what was read or is written, for a debugger. */
+  onAccess: ((va: number, bytes: number, write: boolean) => void) | undefined;
 
   constructor(memory: Memory, mmu: Mmu, vcpu: Vcpu, onCode: (host: number, bytes: number) => void) {
     this.#memory = memory;
@@ -35,6 +37,7 @@ export class VcpuMemory implements LinearMemory {
     const low = this.host(va, access);
     const here = Math.min(bytes, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const high = here < bytes ? this.host(va + here, access) : 0;
+    this.onAccess?.(va, bytes, false);
     let value = 0n;
     for (let i = bytes - 1; i >= 0; i--)
       value = (value << 8n) | BigInt(u8[i < here ? low + i : high + i - here]!);
@@ -49,6 +52,7 @@ export class VcpuMemory implements LinearMemory {
     const high = here < bytes ? this.host(va + here, ACCESS_WRITE) : 0;
     this.#touch(low, here);
     if (here < bytes) this.#touch(high, bytes - here);
+    this.onAccess?.(va, bytes, true);
     for (let i = 0; i < bytes; i++)
       u8[i < here ? low + i : high + i - here] = Number((value >> BigInt(8 * i)) & 0xffn);
   }

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect } from 'vitest';
 import { runMode } from '../../cli/host.ts';
+import { Symbols } from '../../cli/symbols.ts';
 import { parseImage } from '../../hypervisor/image.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import { buildKernel } from '../support/elf-kernel.ts';
@@ -52,7 +53,7 @@ describe('a compiled kernel is booted as by Xen', () => {
         symbols: { virt_base: virtBase, first_page: firstPage },
       });
       const result = await runMode('pv', {
-        guest: { image: parseImage(kernel), ramdisk: RAMDISK },
+        guest: { image: parseImage(kernel), symbols: new Symbols(kernel), ramdisk: RAMDISK },
         ...{ preset: DEFAULT_PRESET, memoryBytes: MEMORY, cmdline: CMDLINE },
         ...{ vcpus: 1, disks: [], limit: 1e9 },
       });

@@ -10,7 +10,10 @@ import type { BootRecord, Cpu, Guest } from '../../machine/cpu.ts';
 import { Machine, type RunEnd } from '../../machine/machine.ts';
 import type { Platform } from '../../machine/platform.ts';
 import type { TraceRecord } from '../../machine/trace.ts';
-import { RSP } from '../../machine/vcpu.ts';
+import type { Underneath } from '../../machine/underneath.ts';
+import { RSP, type Vcpu } from '../../machine/vcpu.ts';
+import { CodeCpu } from '../../machine/x86/code-cpu.ts';
+import { Engine } from '../../machine/x86/engine.ts';
 import { CALLBACKOP_register, CallbackRegister } from '../../protocol/callback.ts';
 import {
   __HYPERVISOR_callback_op,
@@ -50,7 +53,15 @@ export class PvHost {
       this.console += String.fromCharCode(...bytes);
     };
     const platform = options.platform?.(this.machine, () => this.xen.interrupt());
-    this.xen = new Hypervisor(this.machine, platform ? { consoleIo, platform } : { consoleIo });
+    let engine: Engine | undefined;
+    const codeCpu = (underneath: Underneath, vcpu: Vcpu): CodeCpu => {
+      engine ??= new Engine(this.machine);
+      return new CodeCpu(this.machine, vcpu, underneath, engine);
+    };
+    this.xen = new Hypervisor(this.machine, {
+      ...{ consoleIo, codeCpu },
+      ...(platform ? { platform } : {}),
+    });
   }
 
   /** Collect trace records from now on. */

@@ -11,6 +11,9 @@
 
 #define PAGE_SIZE 4096ul
 #define barrier() asm volatile("" ::: "memory")
+#define xen_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define xen_rmb() barrier()
+#define xen_wmb() barrier()
 
 /* ---- Hypercalls: number in rax, arguments in rdi rsi rdx r10 r8, result in rax. */
 

@@ -67,6 +67,26 @@ static void by_selector(void)
     TRY("lretq to ourselves", "push $0xe033; push $2f; lretq");
 }
 
+static void by_fpu(void)
+{
+    static const uint16_t unmasked = 0x37b; /* division by zero */
+    static const uint32_t unmasked_sse = 0x1d80, masked_sse = 0x1f80;
+    static double zero;
+    print("fpu_taskswitch: %ld\n", hypercall(fpu_taskswitch, 1));
+    TRY("after a task switch", "fninit");
+    TRY("again", "fninit");
+    hypercall(fpu_taskswitch, 1);
+    TRY("with SSE", "xorps %%xmm0, %%xmm0");
+    hypercall(fpu_taskswitch, 1);
+    TRY("cleared by hand", "clts; fninit");
+    TRY("x87", "fninit; fldcw %0; fld1; fldz; fdivrp; fwait", "m"(unmasked));
+    TRY("x87 at the next instruction", "fninit; fldcw %0; fld1; fldz; fdivrp; nop; fld1", "m"(unmasked));
+    TRY("x87 cleared", "fnclex; fninit");
+    TRY("SSE", "ldmxcsr %0; mov $1, %%eax; cvtsi2sd %%eax, %%xmm0; divsd %1, %%xmm0", "m"(unmasked_sse), "m"(zero));
+    TRY("SSE masked", "ldmxcsr %0; divsd %1, %%xmm0", "m"(masked_sse), "m"(zero));
+    TRY("not aligned", "lea gdt(%%rip), %%rax; movaps 8(%%rax), %%xmm0");
+}
+
 static void kernel_main(void)
 {
     map_shared_info();
@@ -81,4 +101,5 @@ static void kernel_main(void)
     by_interrupt();
     by_memory();
     by_selector();
+    by_fpu();
 }

@@ -40,8 +40,10 @@ static void report(const char *what)
         print("%s: done\n", what);
     else if (caught == 14)
         report_page_fault(what, shared->vcpu_info[0].arch.cr2);
-    else
+    else if (at < PAGE_SIZE)
         print("%s: vector %ld, error %lx, rip +%ld\n", what, caught, error, at);
+    else
+        print("%s: vector %ld, error %lx, rip elsewhere\n", what, caught, error);
 }
 
 /* Execute `code`; it may use any register but r12 and r13. The operands are inputs. */

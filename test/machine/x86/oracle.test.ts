@@ -13,7 +13,7 @@ const known = !hasOracle || /^AMD/.test(cpus()[0]?.model ?? '');
 
 describe('the evaluator', () => {
   for (const [mode, what, batches] of [
-    [64, '120,000 random cases', 6],
+    [64, '140,000 random cases', 7],
     [32, '40,000 random cases of compatibility mode', 2],
     [16, '20,000 of its code of 16 bits', 1],
   ] as const) {
