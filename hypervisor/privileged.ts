@@ -31,7 +31,7 @@ import {
 } from '../machine/exit.ts';
 import { IO_IN, ioPort, ioSize, moveString, ones, outValue, setIn } from '../machine/io-access.ts';
 import { PORT_PIC_MASTER, PORT_PIC_SLAVE, PORT_PIT } from '../machine/platform.ts';
-import { CR0, CR2, EXIT_C } from '../machine/vcpu.ts';
+import { CR2, EXIT_C } from '../machine/vcpu.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import { VMASST_TYPE_architectural_iopl } from '../protocol/xen.ts';
 import { newBaseptr } from './base-pointer.ts';
@@ -40,7 +40,7 @@ import type { Hypervisor } from './hypervisor.ts';
 import { readMsr, writeMsr } from './msrs.ts';
 import { movedAt, traceIo, wasPageFault } from './port-io.ts';
 import { deliverPageFault } from './pv-traps.ts';
-import { debugRegister, setDebugRegister, setTaskSwitched } from './segments.ts';
+import { debugRegister, setDebugRegister } from './segments.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** PE, MP, ET, NE, WP, AM, PG: as a PV guest finds them. */
@@ -82,7 +82,7 @@ export const emulate = (xen: Hypervisor, vcpu: XenVcpu, op: number): boolean => 
       vcpu.arch.setGpr(operand & 15, debugRegister(vcpu, operand >> 4));
       return done(vcpu);
     case OP_CLTS:
-      setTaskSwitched(vcpu, false);
+      vcpu.taskSwitched = false;
       return done(vcpu);
     case OP_INVD:
     case OP_WBINVD: // ignored: Linux has it in timing loops at its start
@@ -100,7 +100,7 @@ const done = (vcpu: XenVcpu): true => {
 const controlRegister = (xen: Hypervisor, vcpu: XenVcpu, op: number, register: number): boolean => {
   const { arch } = vcpu;
   const value = arch.gpr(register);
-  const cr0 = CR0_FIXED + (arch.lo(CR0) & CR0_TS);
+  const cr0 = CR0_FIXED + (vcpu.taskSwitched ? CR0_TS : 0);
   switch (op) {
     case OP_MOV_FROM_CR0:
       arch.setGpr(register, cr0);
@@ -116,7 +116,7 @@ const controlRegister = (xen: Hypervisor, vcpu: XenVcpu, op: number, register: n
       return true;
     case OP_MOV_TO_CR0:
       if (value - (value & CR0_TS) !== CR0_FIXED) return false;
-      setTaskSwitched(vcpu, (value & CR0_TS) !== 0);
+      vcpu.taskSwitched = (value & CR0_TS) !== 0;
       return true;
     case OP_MOV_TO_CR2:
       arch.set(CR2, value);

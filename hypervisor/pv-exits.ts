@@ -25,7 +25,6 @@ import { guestCpuid } from './cpuid-policy.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { emulate } from './privileged.ts';
 import { at, deliverPageFault, deliverSyscall, deliverSysenter, deliverTrap } from './pv-traps.ts';
-import { setTaskSwitched } from './segments.ts';
 import { storeIntoTable } from './writable-tables.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
@@ -62,8 +61,8 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
     cpuid(xen, vcpu);
     return;
   }
-  // Xen spares the kernel a hypercall: in the handler of #NM the registers may be used.
-  if (vector === VECTOR_NM) setTaskSwitched(vcpu, false);
+  // Whoever sets TS wants to know once.
+  if (vector === VECTOR_NM) vcpu.taskSwitched = false;
   if (vector === VECTOR_PF && storeIntoTable(xen, vcpu, error, arch.get(EXIT_C))) return;
   const { fault, bounce } = xen.machine.costs;
   vcpu.arch.pcpu.charge(xen.faultCause(vector), fault + bounce);

@@ -3,9 +3,8 @@
  * by asking.
  * @source xen/xen.h:76; SDM vol. 3, 3.4.5 (descriptors), 17.2 (debug registers)
  */
-import { CR0_TS } from '../machine/control-registers.ts';
 import { isCanonical } from '../machine/pte.ts';
-import { CR0, DR0, FS_BASE, GS_BASE, KERNEL_GS_BASE } from '../machine/vcpu.ts';
+import { DR0, FS_BASE, GS_BASE, KERNEL_GS_BASE } from '../machine/vcpu.ts';
 import { EFAULT, EINVAL, ENODEV, EPERM } from '../protocol/errno.ts';
 import { PAGE_SIZE } from '../protocol/units.ts';
 import {
@@ -72,14 +71,9 @@ export const updateDescriptor: Handler = (xen, caller) => {
   return 0;
 };
 
-/** CR0.TS: the x87 and vectors raise #NM, so that a kernel may save them late. */
-export const setTaskSwitched = ({ arch }: XenVcpu, switched: boolean): void => {
-  arch.setLow(CR0, switched ? arch.lo(CR0) | CR0_TS : arch.lo(CR0) & ~CR0_TS);
-};
-
-/** fpu_taskswitch(set): CR0.TS. */
+/** fpu_taskswitch(set): CR0.TS as the guest sees it. */
 export const fpuTaskswitch: Handler = (_xen, caller) => {
-  setTaskSwitched(caller, caller.argLo(0) !== 0);
+  caller.taskSwitched = caller.argLo(0) !== 0;
   return 0;
 };
 

@@ -2,10 +2,11 @@
  * A virtual CPU as the hypervisor sees it: the architectural state plus what Xen keeps per vCPU
  * (mode, roots, trap table, callbacks, the place of its vcpu_info, whether it may run).
  */
+import { CR0_TS } from '../machine/control-registers.ts';
 import type { Pcpu } from '../machine/pcpu.ts';
 import type { Alarm } from '../machine/timeline.ts';
 import type { Processor } from '../machine/underneath.ts';
-import { R8, R9, R10, RDI, RDX, RSI, type Vcpu } from '../machine/vcpu.ts';
+import { CR0, R8, R9, R10, RDI, RDX, RSI, type Vcpu } from '../machine/vcpu.ts';
 import { RUNSTATE_offline } from '../protocol/vcpu.ts';
 import { NR_VIRQS } from '../protocol/xen.ts';
 import type { Domain } from './domain.ts';
@@ -101,6 +102,16 @@ export class XenVcpu {
     this.domain = domain;
     this.id = id;
     this.arch = arch;
+  }
+
+  /** PV: CR0.TS, the one bit of CR0 that is the guest's. */
+  get taskSwitched(): boolean {
+    return (this.arch.lo(CR0) & CR0_TS) !== 0;
+  }
+
+  set taskSwitched(set: boolean) {
+    const rest = this.arch.lo(CR0) & ~CR0_TS;
+    this.arch.setHalves(CR0, set ? rest | CR0_TS : rest, 0);
   }
 
   /** Hypercall argument `i` (0..5) as a signed number. */

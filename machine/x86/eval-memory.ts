@@ -201,7 +201,7 @@ export abstract class BigMemory extends BigX87 {
         : offset + more < LEGACY_END;
     if (!good) this.fault(new Fault(stack ? VECTOR_SS : VECTOR_GP));
     if (this.#checksAlignment) {
-      const alignment = unit === 10 || unit === 16 ? 8 : unit;
+      const alignment = unit === 10 ? 8 : unit;
       if ((address & BigInt(alignment - 1)) !== 0n) this.fault(new Fault(VECTOR_AC));
     }
   }

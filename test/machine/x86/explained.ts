@@ -5,10 +5,11 @@
 
 import { RBP, RSP } from '../../../machine/vcpu.ts';
 import type { Operation } from '../../../machine/x86/decoder.ts';
+import { AC } from '../../../machine/x86/flags.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { isCanonical } from '../../../machine/x86/state.ts';
 import { C1 } from '../../../machine/x86/x87-state.ts';
-import { type Case, CODE, DATA, FCW, GPR, PAGE, RIP } from './case.ts';
+import { type Case, CODE, DATA, FCW, FLAGS, GPR, PAGE, RIP } from './case.ts';
 import { effectiveAddress, operandAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
@@ -72,6 +73,8 @@ const straddles = (op: Operation, test: Case): boolean => {
   return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
 
+const checksAlignment = (test: Case): boolean => (Number(test.get(FLAGS)) & AC) !== 0;
+
 /** All exceptions of SSE are masked. */
 const masked = ({ mxcsr }: Case): boolean => (mxcsr & 0x1f80) === 0x1f80;
 
@@ -105,6 +108,12 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if ((name === 'bsf' || name === 'bsr') && op.repeat === 0xf3) return true;
   // With F2 or F3 AMD takes the prefix for the condition.
   if (name.startsWith('loop') && op.repeat !== 0) return true;
+  // What comes before an alignment check, or how much of it there has been; and what alignment a block needs.
+  if (
+    checksAlignment(test) &&
+    (isBlock(op) || /^(call|cmps|maskmovq|enter|pusha|popa)$/.test(name))
+  )
+    return true;
   // A processor has pushed already when ENTER faults.
   if (name === 'enter') return !entersWell(op, test);
   // A processor has pushed or popped some registers already when these fault.

@@ -5,6 +5,7 @@
 
 import { type CodeMode, RBP, RCX, RDI, RSI, RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
+import { AC } from '../../../machine/x86/flags.ts';
 import type { MemoryOperand, Undecodable } from '../../../machine/x86/operands.ts';
 import { type Form, type OperandSpec, REGISTER_ONLY, type Row } from '../../../machine/x86/row.ts';
 import { rows } from '../../../machine/x86/rows.ts';
@@ -160,7 +161,8 @@ export class Generator {
   /** Puts an instruction into a filled case, and what it works on. */
   instruct(test: Case, form: Form): Operation | Undecodable {
     const r = this.#random;
-    test.set(FLAGS, BigInt(BASE_FLAGS | (r.bits() & SETTABLE)));
+    const checked = r.chance(6) ? AC : 0;
+    test.set(FLAGS, BigInt(BASE_FLAGS | checked | (r.bits() & SETTABLE)));
     test.mxcsr = anyMxcsr(r);
     if (usesX87(form)) this.#renewX87(test);
     this.#encode(form);

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 import { CASE_BYTES, Case, FILL } from './case.ts';
 import { explained } from './explained.ts';
-import { forms, Generator } from './generator.ts';
+import { formsOf, Generator } from './generator.ts';
 import type { NativeOracle } from './native-oracle.ts';
 import { Subject } from './subject.ts';
 
@@ -15,6 +15,7 @@ const FILE = new URL('golden/amd.bin', import.meta.url);
 const SEED = 1;
 /** Cases of one form. */
 const PER_FORM = 8;
+export const asked = [...formsOf(64), ...formsOf(32).filter(({ only }) => only === 'i64')];
 /** Cases that share registers and memory but for what their instruction works on. */
 const SHARED = 96;
 
@@ -46,7 +47,7 @@ export const readGolden = (): Golden => {
 };
 
 export const writeGolden = (oracle: NativeOracle, processor: string): void => {
-  const count = forms.length * PER_FORM;
+  const count = asked.length * PER_FORM;
   const cases = new Uint8Array(count * CASE_BYTES);
   fill(cases.buffer, count);
   const results = cases.slice();
@@ -58,16 +59,19 @@ export const writeGolden = (oracle: NativeOracle, processor: string): void => {
   writeFileSync(FILE, Buffer.concat([Buffer.from(header), packed]));
 };
 
-/** Every form in turn. */
+/** Every form in turn, those that are not of 64-bit mode in compatibility mode. */
 const fill = (cases: ArrayBuffer, count: number): void => {
-  const generator = new Generator(SEED);
+  const generators = { 64: new Generator(SEED), 32: new Generator(SEED, 32) };
   const subject = new Subject();
   const ours = new Case(new ArrayBuffer(CASE_BYTES), 0);
   for (let i = 0; i < count; i++) {
     const test = new Case(cases, i);
-    const form = forms[i % forms.length]!;
+    const form = asked[i % asked.length]!;
+    const mode = form.only === 'i64' ? 32 : 64;
+    const generator = generators[mode];
+    const fresh = i % SHARED === 0 || new Case(cases, i - 1).mode !== mode;
     for (let good = false; !good; ) {
-      if (i % SHARED === 0) generator.fill(test, form);
+      if (fresh) generator.fill(test, form);
       else test.bytes.set(new Case(cases, i - 1).bytes);
       const op = generator.instruct(test, form);
       if (typeof op !== 'string') test.code.fill(FILL, op.length);
