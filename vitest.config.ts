@@ -12,5 +12,7 @@ export default defineConfig({
     reporters: ['default', './test/count-reporter.ts'],
     testTimeout: 60_000,
     pool: 'forks',
+    // One less would leave a machine with two processors half idle.
+    maxWorkers: '100%',
   },
 });

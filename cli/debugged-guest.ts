@@ -6,7 +6,7 @@ import type { Domain, DomainEnd } from '../hypervisor/domain.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import { end } from '../hypervisor/lifecycle.ts';
 import { peekBytes } from '../machine/peek.ts';
-import type { Vcpu } from '../machine/vcpu.ts';
+import { CR3, type Vcpu } from '../machine/vcpu.ts';
 import { CodeCpu } from '../machine/x86/code-cpu.ts';
 import type { Debugger } from '../machine/x86/debugger.ts';
 import type { State } from '../machine/x86/state.ts';
@@ -63,12 +63,13 @@ export class DebuggedGuest {
 
   /** As many of the `bytes` bytes at `va` as are mapped in a row. */
   read(vcpu: Vcpu, va: number, bytes: number): Uint8Array {
+    if (!hasTables(vcpu)) return new Uint8Array();
     return peekBytes(this.#xen.machine.memory, vcpu, va, bytes);
   }
 
   /** What the guest itself may not write, a debugger may not, either: page tables, above all. @returns whether it was written */
   write(vcpu: Vcpu, va: number, bytes: Uint8Array): boolean {
-    return this.#xen.machine.mmu.write(vcpu, va, bytes);
+    return hasTables(vcpu) && this.#xen.machine.mmu.write(vcpu, va, bytes);
   }
 
   /** End it, as if it had been destroyed. */
@@ -76,3 +77,6 @@ export class DebuggedGuest {
     end(this.#xen, this.#domain, { outcome: 'destroyed', why });
   }
 }
+
+/** One that was not brought up yet has none. */
+const hasTables = (vcpu: Vcpu): boolean => vcpu.get(CR3) !== 0;

@@ -30,17 +30,19 @@ const FEATURES = [
   'vContSupported+',
 ].join(';');
 
+type Guest = Pick<DebuggedGuest, 'vcpus' | 'of' | 'read' | 'write'>;
+
 export class GdbCommands {
   /** Who executes, or was the last to; other commands are about whoever `H` named. */
   current: DebuggedVcpu;
   /** Breakpoints of both kinds, as in Z0 and Z1, and all of them. */
   readonly #kinds = [new Set<number>(), new Set<number>()] as const;
   breakpoints: ReadonlySet<number> = new Set();
-  readonly #guest: DebuggedGuest;
+  readonly #guest: Guest;
   readonly #watchpoints: Watchpoints;
   #selected: DebuggedVcpu;
 
-  constructor(guest: DebuggedGuest, watchpoints: Watchpoints) {
+  constructor(guest: Guest, watchpoints: Watchpoints) {
     this.#guest = guest;
     this.#watchpoints = watchpoints;
     this.current = this.#selected = guest.vcpus[0]!;

@@ -16,10 +16,10 @@ const MAX_FRAMES = 32;
 const COLUMNS = 4;
 const SHOWN = REGISTERS.filter(({ type, group }) => /int|ptr|flags/.test(type) && !group);
 
-/** All of it; `title` is the first line. */
+/** All of it, `title` before it. */
 export const guestReport = (title: string, guest: DebuggedGuest, of: DebuggedVcpu): string =>
   [
-    `${title}: ${place(guest, of.state.rip)}`,
+    `${title}: vCPU ${of.id} at ${place(guest, of.state.rip)}`,
     ...registerLines(of),
     'code:',
     ...codeLines(guest, of),

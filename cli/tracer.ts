@@ -45,7 +45,7 @@ export class Tracer implements DebugSession {
     this.#finish();
     if (this.breakpoints.has(vcpu.rip)) {
       const of = this.#guest.of(vcpu);
-      this.#put(guestReport(`vCPU ${of.id} reached a breakpoint`, this.#guest, of));
+      this.#put(guestReport('a breakpoint was reached', this.#guest, of));
       this.#guest.kill(`it reached the breakpoint at ${place(this.#guest, of.state.rip)}`);
       return 1;
     }

@@ -47,7 +47,7 @@ export function vbdPaths(domid: number, disk: DomainDisk): { front: string; back
   };
 }
 
-const OWN = ['data', 'device', 'drivers', 'feature', 'attr', 'error']; // directories of the domain itself
+const OWN = ['data', 'drivers', 'feature', 'attr', 'error']; // directories of the domain itself
 const CONTROL = ['shutdown', 'feature-poweroff', 'feature-reboot', 'feature-suspend', 'sysrq'];
 
 export class Toolstack {
@@ -87,6 +87,7 @@ export class Toolstack {
     this.#write(`/vm/${domid}/name`, name);
     this.#directory(home, 'n0', `r${domid}`);
     for (const own of OWN) this.#directory(`${home}/${own}`, `n${domid}`);
+    this.#directory(`${home}/device`, 'n0', `r${domid}`);
     this.#all(home, {
       domid,
       name,

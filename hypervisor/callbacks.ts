@@ -27,6 +27,7 @@ import {
   VMASST_TYPE_architectural_iopl,
   VMASST_TYPE_pae_extended_cr3,
   VMASST_TYPE_runstate_update_flag,
+  VMASST_TYPE_writable_pagetables,
 } from '../protocol/xen.ts';
 import { type Handler, op } from './op.ts';
 import type { Callback, XenVcpu } from './xen-vcpu.ts';
@@ -140,16 +141,14 @@ export const stackSwitch: Handler = (_xen, caller) => {
   return 0;
 };
 
-/**
- * The assists there are. Writable page tables would need the instruction behind the fault decoded:
- * they are not offered.
- */
+/** The assists there are. Writable page tables are for machine code: a TypeScript kernel gets the fault. */
 const ASSISTS: readonly number[] = [
   VMASST_TYPE_4gb_segments,
   VMASST_TYPE_4gb_segments_notify,
   VMASST_TYPE_pae_extended_cr3,
   VMASST_TYPE_architectural_iopl,
   VMASST_TYPE_runstate_update_flag,
+  VMASST_TYPE_writable_pagetables,
 ];
 
 /**

@@ -25,6 +25,7 @@ import { guestCpuid } from './cpuid-policy.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { emulate } from './privileged.ts';
 import { at, deliverPageFault, deliverSyscall, deliverSysenter, deliverTrap } from './pv-traps.ts';
+import { storeIntoTable } from './writable-tables.ts';
 import type { XenVcpu } from './xen-vcpu.ts';
 
 /** INT n of a kernel at CPL 3: #GP with the gate's number, IDT bit set (SDM vol. 3, 6.13). */
@@ -62,6 +63,7 @@ const exception = (xen: Hypervisor, vcpu: XenVcpu): void => {
   }
   // Whoever sets TS wants to know once.
   if (vector === VECTOR_NM) vcpu.taskSwitched = false;
+  if (vector === VECTOR_PF && storeIntoTable(xen, vcpu, error, arch.get(EXIT_C))) return;
   const { fault, bounce } = xen.machine.costs;
   vcpu.arch.pcpu.charge(xen.faultCause(vector), fault + bounce);
   if (vector === VECTOR_PF) {

@@ -54,8 +54,10 @@ export const planPv = (kernel: PlacedKernel, domain: PvDomain): PvLayout => {
 
   // With more memory the P2M grows too.
   let { end } = layout;
-  for (let next = 0; next !== end; end = next) {
-    next = Math.max(end, layOut(kernel, { ...domain, pages: end }).end);
+  for (;;) {
+    const next = layOut(kernel, { ...domain, pages: end }).end;
+    if (next <= end) break;
+    end = next;
   }
   throw new RangeError(
     `not enough memory: booting this kernel takes ${size(end)} and the domain has ${size(domain.pages)}`,

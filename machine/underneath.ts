@@ -37,4 +37,9 @@ export interface Processor {
   run(): Promise<void>;
   /** The instruction at RIP as text, if code lies there. */
   instruction?(): string;
+  /**
+   * Executes the instruction at RIP, which was refused its store: `offer` is asked to do that.
+   * @returns false, nothing changed, when it does not, or when the instruction does something else
+   */
+  executeOffering?(offer: (va: number, bytes: number, value: bigint) => boolean): boolean;
 }

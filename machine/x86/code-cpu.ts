@@ -17,6 +17,7 @@ import { decode, type Operation } from './decoder.ts';
 import { disassemble } from './disassembler.ts';
 import type { Engine } from './engine.ts';
 import { TF } from './flags.ts';
+import { executeOffering, type Offer } from './offered-store.ts';
 import { MAX_LENGTH } from './operands.ts';
 import { privilegedOp } from './privileged-op.ts';
 import { fpuRows } from './rows.ts';
@@ -68,6 +69,10 @@ export class CodeCpu implements Processor {
     if (bytes.length === 0) return 'no code';
     const shown = Array.from(bytes.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0'));
     return `no known instruction, bytes ${shown.join(' ')}`;
+  }
+
+  executeOffering(offer: Offer): boolean {
+    return executeOffering(this.#machine, this.vcpu, offer);
   }
 
   get #runs(): boolean {

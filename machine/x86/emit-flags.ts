@@ -6,6 +6,8 @@
  *     SF  sign of result xor bit 1                bit 2 PF turned, bit 1 SF turned
  *     PF  even parity of its low byte xor bit 2
  */
+
+import { RFLAGS } from '../vcpu.ts';
 import type { FlagKind, FlagOptions, Width } from './builder.ts';
 import type { Value } from './emit-values.ts';
 import { EmitVectors } from './emit-vectors.ts';
@@ -54,7 +56,7 @@ export class EmitFlags extends EmitVectors {
       this.#replace(AUX_OF, this.xor(8, carry, overflow), 62);
     }
     if (values.has(AF)) this.#replace(AUX_AF, values.get(AF)!, 3);
-    for (const [flag, value] of flags) if ((flag & STATUS) === 0) this.setSystemFlag(flag, value);
+    for (const [flag, value] of flags) if ((flag & STATUS) === 0) this.#setSystemFlag(flag, value);
     if (when !== undefined) this.code.end();
   }
 
@@ -83,7 +85,7 @@ export class EmitFlags extends EmitVectors {
         this.#word(FLAG_CARRIES).i64(3n).plain('i64.shr_u').i64(1n).plain('i64.and');
         return this.result(I64);
       default:
-        return this.systemFlag(flag);
+        return this.#systemFlag(flag);
     }
   }
 
@@ -116,12 +118,18 @@ export class EmitFlags extends EmitVectors {
   }
 
   /** A flag that is no status flag: in the block's RFLAGS. */
-  systemFlag(_flag: number): Value {
-    throw new TypeError('no RFLAGS here');
+  #systemFlag(flag: number): Value {
+    this.code.get(CPU).access('i32.load', RFLAGS).i32(Math.log2(flag)).plain('i32.shr_u');
+    this.code.i32(1).plain('i32.and');
+    return this.result(I32);
   }
 
-  setSystemFlag(_flag: number, _value: Value): void {
-    throw new TypeError('no RFLAGS here');
+  #setSystemFlag(flag: number, value: Value): void {
+    const { code } = this;
+    code.get(CPU);
+    code.get(CPU).access('i32.load', RFLAGS).i32(~flag).plain('i32.and');
+    this.push(this.shl(8, value, this.imm(Math.log2(flag))));
+    code.plain('i32.wrap_i64').plain('i32.or').access('i32.store', RFLAGS);
   }
 
   #pushFlag(flag: number): void {

@@ -69,19 +69,9 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
     if (op === 'min' || op === 'max') return this.#extreme(op, w, x, y);
     this.#requireEasy();
     if (op === 'sqrt') return this.#sqrt(w, y);
-    this.#requireOrdinary(w, x);
-    this.#requireOrdinary(w, y);
     const result = this.#vec(ARITHMETIC[op](w), x, y);
-    if (op === 'add' || op === 'sub') {
-      // a sum that is tiny is exact
-      const infinity = this.#constant(w, EXPONENT[w]);
-      this.#require(w, this.#vec(SMALLER(w), this.#exponents(w, result), infinity));
-    } else {
-      const zero =
-        op === 'mul' ? this.#vec(OR, this.#zeros(w, x), this.#zeros(w, y)) : this.#zeros(w, x);
-      const exact = this.#vec(AND, this.#zeros(w, result), zero);
-      this.#require(w, this.#vec(OR, this.#normal(w, result), exact));
-    }
+    const operands = this.#vec(AND, this.#ordinary(w, x), this.#ordinary(w, y));
+    this.#require(w, this.#vec(AND, operands, this.#exact(op, w, result, x, y)));
     return result;
   }
 
@@ -93,8 +83,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
   }
 
   vecFloatCompare(predicate: HandlerOperand, w: FloatWidth, x: Value, y: Value): Value {
-    this.#requireOrdinary(w, x);
-    this.#requireOrdinary(w, y);
+    this.#require(w, this.#vec(AND, this.#ordinary(w, x), this.#ordinary(w, y)));
     const code = this.read(predicate);
     const chosen = [EQUAL, LESS, LESS_EQUAL].map((op, i) => {
       const is = this.eq(this.and(8, code, this.imm(3)), this.imm(i));
@@ -110,8 +99,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
 
   floatOrder(w: FloatWidth, x: Value, y: Value) {
     const [left, right] = [this.#splat(w, x), this.#splat(w, y)];
-    this.#requireOrdinary(w, left);
-    this.#requireOrdinary(w, right);
+    this.#require(w, this.#vec(AND, this.#ordinary(w, left), this.#ordinary(w, right)));
     const all = (op: number): Value => {
       this.pushVector(this.#vec(op, left, right));
       this.code.simd(ALL_TRUE(w));
@@ -132,7 +120,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
       if (to === 'f32') this.#requireEasy();
       return this.#unary(FROM_I32(n), x);
     }
-    this.#requireOrdinary(m, x);
+    this.#require(m, this.#ordinary(m, x));
     if (to === 'f64') return this.#unary(PROMOTE, x);
     this.#requireEasy();
     if (to === 'i32') {
@@ -171,7 +159,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
       return this.result(I64);
     }
     const w = widthOf(from);
-    this.#requireOrdinary(w, this.#splat(w, x));
+    this.#require(w, this.#ordinary(w, this.#splat(w, x)));
     this.push(x);
     if (w === 4) {
       code.plain('i32.wrap_i64').plain('f32.reinterpret_i32').plain('f64.promote_f32');
@@ -188,15 +176,14 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
   }
 
   #sqrt(w: FloatWidth, y: Value): Value {
-    this.#requireOrdinary(w, y);
     const positive = this.#vec(GREATER(w), y, this.#constant(w, -1n));
-    this.#require(w, this.#vec(OR, positive, this.#zeros(w, y)));
+    const real = this.#vec(OR, positive, this.#zeros(w, y));
+    this.#require(w, this.#vec(AND, this.#ordinary(w, y), real));
     return this.#unary(SQRT(w), y);
   }
 
   #extreme(op: 'min' | 'max', w: FloatWidth, x: Value, y: Value): Value {
-    this.#requireOrdinary(w, x);
-    this.#requireOrdinary(w, y);
+    this.#require(w, this.#vec(AND, this.#ordinary(w, x), this.#ordinary(w, y)));
     const first = op === 'min' ? this.#vec(LESS(w), x, y) : this.#vec(LESS(w), y, x);
     this.pushVector(x);
     this.pushVector(y);
@@ -210,15 +197,32 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
     this.bailIf(this.eq(easy, this.imm(0)));
   }
 
+  /** Lanes of ones where no exception but PE can have been: neither too large nor, if that may be inexact, tiny. */
+  #exact(
+    op: 'add' | 'sub' | 'mul' | 'div',
+    w: FloatWidth,
+    result: Value,
+    x: Value,
+    y: Value,
+  ): Value {
+    // a sum that is tiny is exact
+    if (op === 'add' || op === 'sub')
+      return this.#vec(SMALLER(w), this.#exponents(w, result), this.#constant(w, EXPONENT[w]));
+    const zero = this.#zeros(w, x);
+    const from = op === 'mul' ? this.#vec(OR, zero, this.#zeros(w, y)) : zero;
+    const exactly = this.#vec(AND, this.#zeros(w, result), from);
+    return this.#vec(OR, this.#normal(w, result), exactly);
+  }
+
   /** Zero, or neither tiny nor infinite nor NaN. */
-  #requireOrdinary(w: FloatWidth, x: Value): void {
+  #ordinary(w: FloatWidth, x: Value): Value {
     const exponents = this.#exponents(w, x);
     const normal = this.#vec(
       AND,
       this.#vec(GREATER(w), exponents, this.#constant(w, 0n)),
       this.#vec(SMALLER(w), exponents, this.#constant(w, EXPONENT[w])),
     );
-    this.#require(w, this.#vec(OR, normal, this.#zeros(w, x)));
+    return this.#vec(OR, normal, this.#zeros(w, x));
   }
 
   /** Finite and more than the least normal number, to which something tiny may have been rounded. */

@@ -10,7 +10,7 @@ import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
 import { IMMEDIATE, RECORD_BYTES_LOG, STRIDE } from './record.ts';
 import type { HandlerOperand } from './signature.ts';
-import { I32, I64 } from './wasm-code.ts';
+import { I64 } from './wasm-code.ts';
 
 /** The vCPU block. */
 const CPU = 0;
@@ -139,20 +139,6 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   raise(): void {
     throw new NotGenerated('exceptions are raised by the evaluator');
-  }
-
-  override systemFlag(flag: number): Value {
-    this.code.get(CPU).access('i32.load', RFLAGS).i32(Math.log2(flag)).plain('i32.shr_u');
-    this.code.i32(1).plain('i32.and');
-    return this.result(I32);
-  }
-
-  override setSystemFlag(flag: number, value: Value): void {
-    const { code } = this;
-    code.get(CPU);
-    code.get(CPU).access('i32.load', RFLAGS).i32(~flag).plain('i32.and');
-    this.push(this.shl(8, value, this.imm(Math.log2(flag))));
-    code.plain('i32.wrap_i64').plain('i32.or').access('i32.store', RFLAGS);
   }
 
   /** To the next record of the page. */

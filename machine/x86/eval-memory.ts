@@ -138,7 +138,8 @@ export abstract class BigMemory extends BigX87 {
     // No code segment is writable.
     if (misplaced || (o.segment === CS && access === 'write')) this.fault(new Fault(VECTOR_GP));
     const stack = o.segment === 0 ? o.base === RSP || o.base === RBP : o.segment === SS;
-    return this.#checked(address, bytes, stack, o.width);
+    this.#check(address, this.offset(o, at), bytes, stack, o.width);
+    return address;
   }
 
   protected readAt(address: bigint, bytes: number, intent: boolean): bigint {
@@ -173,7 +174,9 @@ export abstract class BigMemory extends BigX87 {
   }
 
   #onStack(address: bigint, w: Width, bytes: number = w): bigint {
-    return this.#checked(truncate(this.#stackWidth, address), bytes, true, w);
+    const offset = truncate(this.#stackWidth, address);
+    this.#check(offset, offset, bytes, true, w);
+    return offset;
   }
 
   #block(o: Operand, access: 'read' | 'write', w: Width, bytes: number): bigint {
@@ -188,19 +191,18 @@ export abstract class BigMemory extends BigX87 {
     this.effects = true;
   }
 
-  /** `address`, if an access of `bytes` bytes, in units of `unit`, may begin there. */
-  #checked(address: bigint, bytes: number, stack: boolean, unit: Width): bigint {
-    const last = address + BigInt(bytes - 1);
+  /** May an access of `bytes` bytes, in units of `unit`, begin at `offset` of its segment, which is at `address`? */
+  #check(address: bigint, offset: bigint, bytes: number, stack: boolean, unit: Width): void {
+    const more = BigInt(bytes - 1);
     const good =
       this.op.mode === 64
-        ? isCanonical(address) && isCanonical(BigInt.asUintN(64, last))
-        : last < LEGACY_END;
+        ? isCanonical(address) && isCanonical(BigInt.asUintN(64, address + more))
+        : offset + more < LEGACY_END;
     if (!good) this.fault(new Fault(stack ? VECTOR_SS : VECTOR_GP));
     if (this.#checksAlignment) {
       const alignment = unit === 10 || unit === 16 ? 8 : unit;
       if ((address & BigInt(alignment - 1)) !== 0n) this.fault(new Fault(VECTOR_AC));
     }
-    return address;
   }
 
   get #checksAlignment(): boolean {

@@ -100,7 +100,7 @@ export const legacy = [
     // What lies where PUSHA put ESP is read, and not used.
     const words = b.loadBlock(w, sp, 8).reverse();
     words.splice(RSP, 1);
-    registers.forEach((register, i) => b.write(register, words[i]!));
+    for (const [i, register] of registers.entries()) b.write(register, words[i]!);
     b.setStack(RSP, b.add(8, sp, b.imm(8 * w)));
   }),
 ];

@@ -37,6 +37,8 @@ const undefinedBy = ({ semantics, forms }: Row): string => {
     mmx: (body: () => void) => body(),
     x87Pair: () => [VALUE, VALUE, VALUE],
     readBlock: (_o: Sized, _w: number, count: number) => Array.from({ length: count }, () => VALUE),
+    loadBlock: (_w: number, _va: symbol, count: number) =>
+      Array.from({ length: count }, () => VALUE),
     floatOrder: () => ({ unordered: VALUE, less: VALUE, equal: VALUE }),
   };
   const probe = new Proxy({} as Builder<symbol, Sized>, {
@@ -78,15 +80,18 @@ evaluator and the generator of random tests come from the rows, and so does this
 those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`).
 
 *undefined*: flags, or results, that the architecture leaves open in some case of the instruction; they are not compared. *checked*: \`processor\` means that random
-cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 120,000 in every
+cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 200,000 in every
 \`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`; and everywhere the results that a processor
 gave for some cases of every form (\`test/machine/x86/golden/\`, asked again by \`UPDATE_GOLDEN=1\`). \`exit\` means that the
 instruction is decoded, with its operands, and left to the machine: what it does there is not part of the engine.
 
 ## State
 
-- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator. Nothing runs on it yet: the interpreter, and with it
-  compiled kernels, are to come.
+- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator,
+  and an interpreter in WebAssembly, generated from the rows, that gives the evaluator what it does not do itself.
+- Whole programs of others: \`test/programs/\` runs static Linux programs, over a small kernel of its own, and compares output, exit status and files with the same program
+  run by the processor: over a hundred of busybox's applets, and C with glibc in it (printf, sorting, libm with its exceptions, 128-bit and vector arithmetic, code that
+  rewrites itself, faults). Functions of long double that rest on transcendental instructions may differ by four units in the last place.
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - So far the processor was an AMD EPYC. On one of Intel's the comparison has not been run, and may show differences that are not listed yet.
 - TZCNT and LZCNT are not there, so their encodings are BSF and BSR, as on a processor without BMI. BSF and BSR of zero leave their destination as it was, as AMD specifies.

@@ -40,6 +40,15 @@ describe.each(['-O0', '-O2'])('a static C program, compiled with %s', (level) =>
   );
 });
 
+describe('loops over every type', () => {
+  for (const options of ['-O0', '-Os', '-O3', '-O3 -mfpmath=387'])
+    itNeeds(LINUX, canRunPrograms, `come to the same, compiled with ${options}`, () =>
+      withProgram('loops', ['-static', ...options.split(' ')], {}, (program) =>
+        same(program, [`${AMOUNT}`]),
+      ),
+    );
+});
+
 describe('a static C program that may lie anywhere', () => {
   itNeeds(LINUX, canRunPrograms, 'relocates itself', () =>
     withProgram('library', ['-static-pie', '-fpie', '-O2'], {}, (program) => same(program, ['10'])),

@@ -15,8 +15,8 @@ const UNITS = 4n;
 
 /** Arguments of each function, besides some 60 that are edges of something: fewer where the x87 is used, which is slow. */
 const KINDS = [
-  { kind: 'double', number: 1, random: 240 },
-  { kind: 'float', number: 2, random: 240 },
+  { kind: 'double', number: 1, random: 140 },
+  { kind: 'float', number: 2, random: 140 },
   { kind: 'long double', number: 3, random: 30 },
 ];
 const LONG = /^(\S.* =) ([0-9a-f]{20}) (..)$/;

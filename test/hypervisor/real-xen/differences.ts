@@ -72,12 +72,6 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     area: 'callbacks',
-    cases: /vm_assist (enable|disable) 2/,
-    ours: -EINVAL,
-    reason: 'writable page tables would need the faulting instruction decoded',
-  },
-  {
-    area: 'callbacks',
     cases: /vm_assist (enable|disable) 32/,
     ours: -EINVAL,
     reason: 'm2p_strict: the table is mapped in every root here, and read-only',

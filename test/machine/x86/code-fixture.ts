@@ -18,6 +18,7 @@ import {
   type Vcpu,
 } from '../../../machine/vcpu.ts';
 import { CodeCpu } from '../../../machine/x86/code-cpu.ts';
+import type { Debugger } from '../../../machine/x86/debugger.ts';
 import { Engine } from '../../../machine/x86/engine.ts';
 import { assemble } from '../../support/assemble.ts';
 import { flatMachine, pagingVcpu, Recorder, setEntry } from '../../support/machine-fixture.ts';
@@ -74,7 +75,11 @@ const gateCode = (gates: string): string =>
 /** Run `source` from its start until HLT, or until the vCPU has stopped. */
 export const runCode = async (
   source: string,
-  { gates = '', prepare }: { gates?: string; prepare?: (ran: Ran) => void } = {},
+  {
+    gates = '',
+    prepare,
+    debug,
+  }: { gates?: string; prepare?: (ran: Ran) => void; debug?: Debugger } = {},
 ): Promise<Ran> => {
   const machine = flatMachine(1024, 2);
   const { memory } = machine;
@@ -108,7 +113,9 @@ export const runCode = async (
     if (reason === EXIT_HLT) recorder.finished = true;
   };
   prepare?.(ran);
-  recorder.processor = new CodeCpu(machine, vcpu, recorder, new Engine(machine));
+  const processor = new CodeCpu(machine, vcpu, recorder, new Engine(machine));
+  if (debug) processor.debug(debug);
+  recorder.processor = processor;
   // Code that goes astray ends too.
   machine.limit = 100_000;
   await machine.run(recorder);

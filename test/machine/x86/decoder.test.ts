@@ -58,6 +58,32 @@ describe('the decoder', () => {
     expect(decode(bytes(`${code} 00 00 00 00 00 00`))).toBe('undefined');
   });
 
+  it.each([
+    ['40', 'inc eax', 'inc ax'],
+    ['66 48', 'dec ax', 'dec eax'],
+    ['8b 05 10 00 00 00', 'mov eax, dword ptr [0x10]', 'mov ax, word ptr [di]'],
+    ['67 8b 47 10', 'mov eax, dword ptr [bx+0x10]', 'mov ax, word ptr [edi+0x10]'],
+    ['2e 8b 03', 'mov eax, dword ptr cs:[ebx]', 'mov ax, word ptr cs:[bp+di*1]'],
+    ['65 a1 00 10 00 00', 'mov eax, dword ptr gs:[0x1000]', 'mov ax, word ptr gs:[0x1000]'],
+    ['50', 'push eax', 'push ax'],
+    ['c3', 'ret', 'ret'],
+    ['eb fe', 'jmp 0x1000', 'jmp 0x1000'],
+    ['ea 78 56 34 12 33 00', 'jmpf 0x12345678, 0x33', 'jmpf 0x5678, 0x1234'],
+    ['63 d8', 'arpl ax, bx', 'arpl ax, bx'],
+    ['82 c0 01', 'add al, 0x1', 'add al, 0x1'],
+    ['c4 18', 'les ebx, [eax]', 'les bx, [bx+si*1]'],
+    ['0f 05', '(undefined)', '(undefined)'],
+    ['0f 07', '(undefined)', '(undefined)'],
+    ['0f 34', 'sysenter', 'sysenter'],
+    ['0f 22 d8', 'mov cr3, eax', 'mov cr3, eax'],
+  ])('reads %s in compatibility mode as %s or, of 16 bits, %s', (code, wide, narrow) => {
+    const all = bytes(`${code} 00 00 00 00`);
+    expect([32, 16].map((mode) => disassembleBytes(all, 0x1000n, mode as 32 | 16))).toEqual([
+      wide,
+      narrow,
+    ]);
+  });
+
   it('shows where a jump goes when it knows where it is', () => {
     expect(disassembleBytes(bytes('eb fe'), 0x1000n)).toBe('jmp 0x1000');
     expect(disassembleBytes(bytes('eb fe'))).toBe('jmp $-0x2');
@@ -89,8 +115,11 @@ describe('the decoder', () => {
             const { map, prefix, digit, exact } = form;
             const key = [map, form.opcode + i, prefix, digit, exact, mod].join();
             const full = `${key} ${traits.rexW ?? ''} ${traits.noRexB ?? ''}`;
-            expect(seen.get(full), `${name} ${form.text}`).toBeUndefined();
-            seen.set(full, name);
+            for (const mode of ['i64', 'o64']) {
+              if (form.only === mode) continue;
+              expect(seen.get(full + mode), `${name} ${form.text}`).toBeUndefined();
+              seen.set(full + mode, name);
+            }
           }
         }
       }

@@ -12,6 +12,7 @@ import { type Case, CODE, DATA, FCW, GPR, PAGE, RIP } from './case.ts';
 import { effectiveAddress, operandAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
+const CS_PREFIX = 0x2e;
 
 interface Opcode {
   readonly map: number;
@@ -43,6 +44,9 @@ const readable = (address: bigint): boolean =>
 
 const writable = (address: bigint): boolean =>
   address >= BigInt(DATA) && address <= BigInt(DATA + PAGE - 8);
+
+const writesWell = (op: Operation, test: Case): boolean =>
+  writable(effectiveAddress(op, test, 0n) ?? 0n);
 
 /** Nothing that ENTER touches can fault. */
 const entersWell = ({ operands, width }: Operation, test: Case): boolean => {
@@ -103,11 +107,15 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   if (name.startsWith('loop') && op.repeat !== 0) return true;
   // A processor has pushed already when ENTER faults.
   if (name === 'enter') return !entersWell(op, test);
+  // A processor has pushed or popped some registers already when these fault.
+  const sp = test.get(GPR + 8 * RSP);
+  if (name === 'pusha' && !(writable(sp - 32n) && writable(sp - 8n))) return true;
+  if (name === 'popa' && !(readable(sp) && readable(sp + 24n))) return true;
   // Blocks over an end of the address space, or nowhere and not aligned: the vector, or where they go on.
-  if (isBlock(op) && straddles(op, test)) return true;
+  if ((isBlock(op) || name === 'bound') && straddles(op, test)) return true;
   // AMD has entered MMX already when one of these faults.
   if (/^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test)) return true;
-  if (name === 'maskmovq' && !writable(effectiveAddress(op, test, 0n) ?? 0n)) return true;
+  if (name === 'maskmovq' && (test.code.includes(CS_PREFIX) || !writesWell(op, test))) return true;
   // With memory AMD does not enter MMX.
   if (name === 'cvtpi2ps' && op.modrm < 0xc0) return true;
   // AMD leaves C1 as it was where the SDM clears it.
