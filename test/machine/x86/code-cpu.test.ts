@@ -257,7 +257,7 @@ describe('what manages the processor', () => {
        mov $0xc0000101, %ecx; mov $0x1000, %eax; xor %edx, %edx; wrmsr; swapgs
        wbinvd; invd; invlpg (%rsp); mov %cr4, %rsi; hlt`,
     );
-    expect(ran.word(DATA) & 0xffffn).toBe(71n);
+    expect(ran.word(DATA) & 0xffffn).toBe(79n);
     expect(ran.word(DATA + 2)).toBe(0x8000n);
     expect(ran.word(DATA + 32) & 0xffffn).toBe(0x1ffn);
     expect([ran.reg(R8), ran.reg(R9), ran.reg(RBX)]).toEqual([40n, 0x1234n, 0x80010033n]);
