@@ -33,8 +33,10 @@ const SSE2 = 1 << 26;
 
 /** Leaf 0x80000001. */
 const LAHF_LM = 1 << 0;
+const PREFETCHW = 1 << 8;
 const SYSCALL = 1 << 11;
 const NX = 1 << 20;
+const RDTSCP = 1 << 27;
 const LM = 1 << 29;
 
 const INVARIANT_TSC = 1 << 8;
@@ -68,7 +70,7 @@ export const hostCpuid = (leaf: number, mhz: number): CpuidResult => {
     case 0x80000000:
       return { ...ZERO, eax: MAX_EXTENDED };
     case 0x80000001:
-      return { ...ZERO, ecx: LAHF_LM, edx: SYSCALL | NX | LM };
+      return { ...ZERO, ecx: LAHF_LM | PREFETCHW, edx: SYSCALL | NX | RDTSCP | LM };
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import type { Domain } from '../../hypervisor/domain.ts';
 import { writeHypercallPage } from '../../hypervisor/hypercall-page.ts';
 import { parseImage } from '../../hypervisor/image.ts';
-import { R12 } from '../../machine/vcpu.ts';
+import { R12, R13, RBP, RBX } from '../../machine/vcpu.ts';
 import { assembleKernel, canCompileKernels, KERNEL_TOOLS } from '../support/c-kernel.ts';
 import { PvHost } from '../support/pv-fixture.ts';
 import { itNeeds } from '../support/tools.ts';
@@ -71,6 +71,11 @@ describe('the crash of a compiled kernel', () => {
       /its stack cannot take #PF/,
     ],
     [
+      '32-bit code',
+      'push $0xe02b; push $0; push $2; push $0xe023; lea 1f(%rip), %rax; push %rax; iretq; .code32; 1: push %eax',
+      /no handler for #PF \(error code 0x2, address 0xfffffffc, rip 0x\w+: push eax\)/,
+    ],
+    [
       'a return to a user mode that is not there',
       `push $0xe02b; push $0; push $2; push $0xe033; push $0; push $0; push $0; push $0; push $0; ${call(23)}`,
       /iret to user mode without a user page table/,
@@ -102,6 +107,31 @@ describe('a compiled kernel', () => {
     expect([...found.subarray(23 * 32, 23 * 32 + 11)]).toEqual([
       ...[0x51, 0x41, 0x53, 0x50, 0xb8, 23, 0, 0, 0, 0x0f, 0x05],
     ]);
+  });
+
+  it('has 32-bit user mode, which traps into 64-bit code', async () => {
+    const { domain } = await run(
+      `mov %cr3, %rax; shr $12, %rax; mov %rax, op + 8(%rip)
+       lea op(%rip), %rdi; mov $1, %esi; xor %edx, %edx; mov $0x7ff0, %r10d; ${call(26)}
+       lea table(%rip), %rdi; ${call(0)}
+       mov %rsp, %rdx; push $0xe02b; push %rdx; push $0x202; push $0xe023
+       lea user(%rip), %rax; push %rax; push $0; push $0; push $0; push $0x1234; ${call(23)}
+       .code32
+       user: inc %eax; push %eax; pop %ebx; int $0x80; again: dec %ebx; push %cs; pop %esi; int $0x81
+       .code64
+       first: lea again(%rip), %r13; mov 16(%rsp), %r12; mov 24(%rsp), %ebp
+       push 0x30(%rsp); push 0x30(%rsp); push 0x30(%rsp); push 0x30(%rsp); push 0x30(%rsp)
+       push $0; push $0; push $0; push %rax; ${call(23)}
+       second: sub $16, %rsp; movl $0, (%rsp); mov $2, %edi; mov %rsp, %rsi; ${call(29)}
+       .data; .balign 8
+       op: .long 15, 0; .quad 0, 0
+       table: .byte 0x80, 3; .short 0xe033; .long 0; .quad first
+       .byte 0x81, 3; .short 0xe033; .long 0; .quad second; .quad 0, 0`,
+    );
+    expect(domain.end?.why).toBe('the guest powered itself off');
+    const { arch } = domain.vcpus[0]!;
+    expect([RBX, RBP].map((r) => arch.getBig(r << 3))).toEqual([0x1234n, 0xe023n]);
+    expect(arch.getBig(R12 << 3)).toBe(arch.getBig(R13 << 3));
   });
 
   it('is preempted in an endless loop, and can be destroyed there', async () => {
