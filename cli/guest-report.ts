@@ -1,7 +1,8 @@
 /**
  * Where a vCPU of machine code is, for people: registers, the instructions around RIP, and who called, by frame pointers.
  */
-import { RBP, RSP } from '../machine/vcpu.ts';
+import { type CodeMode, RBP, RSP } from '../machine/vcpu.ts';
+
 import { decode } from '../machine/x86/decoder.ts';
 import { disassembleBytes } from '../machine/x86/disassembler.ts';
 import { MAX_LENGTH } from '../machine/x86/operands.ts';
@@ -35,13 +36,13 @@ export const place = (guest: DebuggedGuest, address: bigint): string => {
 };
 
 /** Bytes and text of the instruction in `bytes`. */
-export const instructionText = (bytes: Uint8Array, address: bigint): string => {
-  const op = decode(bytes);
+export const instructionText = (bytes: Uint8Array, address: bigint, mode: CodeMode): string => {
+  const op = decode(bytes, mode);
   const length = typeof op === 'string' ? Math.min(8, bytes.length) : op.length;
   const shown = Buffer.from(bytes.subarray(0, length))
     .toString('hex')
     .replaceAll(/..(?=.)/g, '$& ');
-  return `${shown.padEnd(30)}  ${disassembleBytes(bytes, address)}`;
+  return `${shown.padEnd(30)}  ${disassembleBytes(bytes, address, mode)}`;
 };
 
 const registerLines = (of: DebuggedVcpu): string[] => {
@@ -62,12 +63,12 @@ const registerLines = (of: DebuggedVcpu): string[] => {
 };
 
 const codeLines = (guest: DebuggedGuest, of: DebuggedVcpu): string[] => {
-  const { rip } = of.state;
+  const { rip, mode } = of.state;
   const read = (address: bigint, bytes: number): Uint8Array =>
     guest.read(of.vcpu, Number(BigInt.asIntN(64, address)), bytes);
-  const addresses = [...before(read, rip).slice(-BEFORE), rip];
+  const addresses = [...before(read, rip, mode).slice(-BEFORE), rip];
   for (let i = 0, at = rip; i < AFTER; i++) {
-    const op = decode(read(at, MAX_LENGTH));
+    const op = decode(read(at, MAX_LENGTH), mode);
     if (typeof op === 'string') break;
     at += BigInt(op.length);
     addresses.push(at);
@@ -75,7 +76,7 @@ const codeLines = (guest: DebuggedGuest, of: DebuggedVcpu): string[] => {
   return addresses.map((address) => {
     const bytes = read(address, MAX_LENGTH);
     const mark = address === rip ? '=>' : '  ';
-    const text = bytes.length === 0 ? 'no code is here' : instructionText(bytes, address);
+    const text = bytes.length === 0 ? 'no code is here' : instructionText(bytes, address, mode);
     return `${mark} ${place(guest, address).padEnd(36)} ${text}`.trimEnd();
   });
 };
@@ -84,14 +85,18 @@ const codeLines = (guest: DebuggedGuest, of: DebuggedVcpu): string[] => {
  * Addresses of instructions that lead up to `rip`. Code cannot be read backwards: the longest chain that ends there counts, since
  * chains that begin in the middle of an instruction soon join the right one.
  */
-const before = (read: (address: bigint, bytes: number) => Uint8Array, rip: bigint): bigint[] => {
+const before = (
+  read: (address: bigint, bytes: number) => Uint8Array,
+  rip: bigint,
+  mode: CodeMode,
+): bigint[] => {
   for (let back = BACK; back > 0; back--) {
     const start = rip - BigInt(back);
     const bytes = start < 0n ? new Uint8Array() : read(start, back);
     const chain: bigint[] = [];
     let at = 0;
     while (at < bytes.length) {
-      const op = decode(bytes.subarray(at));
+      const op = decode(bytes.subarray(at), mode);
       if (typeof op === 'string') break;
       chain.push(start + BigInt(at));
       at += op.length;

@@ -68,9 +68,10 @@ export class Tracer implements DebugSession {
   }
 
   #begin(vcpu: DebuggedVcpu, count: number): void {
-    const { rip } = vcpu.state;
+    const { rip, mode } = vcpu.state;
     const bytes = this.#guest.read(vcpu.vcpu, vcpu.vcpu.rip, MAX_LENGTH);
-    const line = `${count} ${place(this.#guest, rip).padEnd(36)} ${instructionText(bytes, rip)}`;
+    const text = instructionText(bytes, rip, mode);
+    const line = `${count} ${place(this.#guest, rip).padEnd(36)} ${text}`;
     this.#pending = { vcpu, line, before: LOGGED.map((register) => register.read(vcpu)), count };
   }
 

@@ -9,7 +9,7 @@ import { AC } from '../../../machine/x86/flags.ts';
 import type { Undecodable } from '../../../machine/x86/operands.ts';
 import { isCanonical } from '../../../machine/x86/state.ts';
 import { C1 } from '../../../machine/x86/x87-state.ts';
-import { type Case, CODE, DATA, FCW, FLAGS, GPR, PAGE, RIP } from './case.ts';
+import { type Case, CODE, DATA, FCW, FLAGS, GPR, GS_BASE, PAGE, RIP } from './case.ts';
 import { effectiveAddress, operandAddress } from './effective-address.ts';
 
 const OPERAND_SIZE = 0x66;
@@ -66,10 +66,13 @@ export const isBlock = (op: Operation): boolean =>
 export const LARGEST_BLOCK = 512n;
 const CANONICAL_END = 1n << 47n;
 
+/** Of segments; and where addresses of 16 bits begin again. */
+const LEGACY_ENDS = [1n << 32n, 1n << 16n, BigInt(GS_BASE) + (1n << 16n)];
+
 const straddles = (op: Operation, test: Case): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
   if (op.mode === 64 && !isCanonical(address) && (address & 15n) !== 0n) return true;
-  const ends = op.addressWidth === 8 ? [CANONICAL_END, 1n << 64n] : [1n << 32n];
+  const ends = op.addressWidth === 8 ? [CANONICAL_END, 1n << 64n] : LEGACY_ENDS;
   return ends.some((end) => address < end && address + LARGEST_BLOCK > end);
 };
 
