@@ -71,11 +71,6 @@ describe('the crash of a compiled kernel', () => {
       /its stack cannot take #PF/,
     ],
     [
-      '32-bit code',
-      'push $0xe02b; push $0; push $2; push $0xe023; push $0; iretq',
-      /it went to 32-bit code, by selector 0xe023/,
-    ],
-    [
       'a return to a user mode that is not there',
       `push $0xe02b; push $0; push $2; push $0xe033; push $0; push $0; push $0; push $0; push $0; ${call(23)}`,
       /iret to user mode without a user page table/,
