@@ -1,8 +1,9 @@
 /** A machine whose only vCPU runs at CPL 3 in 16 MiB, mapped as they are in pages of 4 KiB. */
+import { CR4_OSFXSR } from '../../machine/control-registers.ts';
 import { Machine } from '../../machine/machine.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import { PTE_P, PTE_RW, PTE_US, pteHi, pteLo } from '../../machine/pte.ts';
-import { CR3, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RIP, RSP, type Vcpu } from '../../machine/vcpu.ts';
+import { CR3, CR4, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RIP, RSP, type Vcpu } from '../../machine/vcpu.ts';
 import type { Engine } from '../../machine/x86/engine.ts';
 
 export const GUEST_BYTES = 16 << 20;
@@ -31,6 +32,7 @@ export const newGuest = (): Guest => {
   entry(level4!, 0, level3!);
   const vcpu = machine.allocateVcpu();
   vcpu.set(CR3, level4! * 4096);
+  vcpu.set(CR4, CR4_OSFXSR);
   vcpu.cpl = 3;
   vcpu.selectTlb(1);
   return { machine, vcpu };

@@ -9,7 +9,7 @@ export const absent: ReadonlyArray<readonly [what: string, instructions: string,
   ],
   [
     'rest of system',
-    'sysexit, monitor, mwait, xgetbv, rdpmc, fs and gs base family, VMX but for vmcall',
-    '0f35 0f01c8 0f01d0 0f33 f30faec0',
+    'sysexit, int1, monitor, mwait, xgetbv, rdpmc, fs and gs base family, VMX but for vmcall',
+    '0f35 f1 0f01c8 0f01d0 0f33 f30faec0',
   ],
 ];

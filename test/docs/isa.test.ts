@@ -77,17 +77,17 @@ const page = `# The instructions of the x86-64 engine
 
 Each is described once, by a row in \`machine/x86/rows-*.ts\`: encodings and, over an abstract builder, what it does. Decoder, disassembler,
 evaluator and the generator of random tests come from the rows, and so does this page: ${rows.length} rows with ${total} forms. Encodings are
-those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`).
+those of the SDM's opcode map (volume 2, appendix A; the notation is explained in \`machine/x86/row.ts\`). \`i64:\` is what 64-bit mode has not, \`o64:\` what only it has.
 
 *undefined*: flags, or results, that the architecture leaves open in some case of the instruction; they are not compared. *checked*: \`processor\` means that random
 cases ran on a real processor and on the evaluator, with the same registers (XMM and x87, too), MXCSR, RIP, flags, memory and fault (vector, error code, CR2): 200,000 in every
-\`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N\`; and everywhere the results that a processor
+\`npm test\` where there is gcc on an x86-64 Linux host, as many as you like by \`npm run fuzz:isa -- --seconds N [--mode 64|32|16]\`; and everywhere the results that a processor
 gave for some cases of every form (\`test/machine/x86/golden/\`, asked again by \`UPDATE_GOLDEN=1\`). \`exit\` means that the
 instruction is decoded, with its operands, and left to the machine: what it does there is not part of the engine.
 
 ## State
 
-- There: 64-bit mode (not compatibility, 32-bit or 16-bit mode), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator,
+- There: 64-bit mode and compatibility mode, of 32 and of 16 bits (not the modes without EFER.LMA), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator,
   and an interpreter in WebAssembly, generated from the rows, that gives the evaluator what it does not do itself.
 - Whole programs of others: \`test/programs/\` runs static Linux programs, over a small kernel of its own, and compares output, exit status and files with the same program
   run by the processor: over a hundred of busybox's applets, and C with glibc in it (printf, sorting, libm with its exceptions, 128-bit and vector arithmetic, code that
@@ -102,10 +102,14 @@ instruction is decoded, with its operands, and left to the machine: what it does
   Transcendental functions are rounded correctly; of a processor's, compared is that they are at most an ulp away. Their arguments are reduced by a pi of 66 bits.
 - FIP, FDP and FOP are those of the last instruction that was no control instruction; compared only while an exception is pending, because AMD does not show them
   else. FCS and FDS are stored as 0. FPREM leaves as much of a large quotient as on AMD. FXSAVE does not show MXCSR bit 17, which AMD has.
-- ENTER either does all or faults with memory as it was; a processor has pushed some frame pointers already.
+- ENTER, PUSHA and POPA either do all or fault with everything as it was; a processor has pushed or popped some already.
+- Compatibility mode is executed by the evaluator alone, and so slowly. CS, DS, ES and SS are taken to be flat, FS and GS have their bases; no segment limit is checked but that of
+  4 GiB, no null selector in DS, ES, FS or GS is refused, nor a write through a data segment that is read-only; the stack has 32 bits. SYSCALL is #UD there, as on Intel (AMD has it), and SYSENTER is
+  not. IN and OUT of strings take addresses of 16 bits for 32.
 - FS-relative accesses and what \`exit\` rows do are not compared with the processor; FS is tested by hand.
-- Alignment checks (AC), the single-step trap and hardware breakpoints are not delivered; x87, MMX and SSE instructions do not look at CR0.EM, CR0.TS
-  and CR4.OSFXSR (#UD, #NM); CR0 and CR4 are no part of the state yet.
+- #AC comes where CR0.AM and RFLAGS.AC are set at CPL 3; meanwhile the evaluator alone executes. What alignment FXSAVE, FNSAVE and the like need is each processor's own, and not compared.
+- x87, MMX and SSE instructions are refused as CR0.EM, CR0.MP, CR0.TS and CR4.OSFXSR say (#NM, #UD), in the interpreter, too. That is not compared with the processor, whose kernel sets these bits.
+- The evaluator executes one instruction whatever TF is; the single-step trap is the processor's (\`code-cpu.ts\`). Hardware breakpoints are not delivered.
 
 ${groups.map(([title, each]) => table(title, each)).join('\n\n')}
 
