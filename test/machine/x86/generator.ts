@@ -335,7 +335,8 @@ export class Generator {
     const target = pointer - (memory.segment === 0x65 ? BigInt(GS_BASE) : 0n);
     const { base, index, scale } = memory;
     if (base < 0 || base === 16) {
-      this.#patch(memory.displacement, base < 0 ? target : target - BigInt(rip + op.length));
+      const displacement = base < 0 ? target : target - BigInt(rip + op.length);
+      this.#patch(memory.displacement, displacement, memory.addressWidth);
     } else {
       const indexed = index < 0 || index === base ? 0n : test.get(GPR + 8 * index) * BigInt(scale);
       this.#register(test, base, target - indexed - memory.displacement);
@@ -343,10 +344,15 @@ export class Generator {
     return pointer;
   }
 
-  /** Replaces the 4 or 8 bytes of a displacement where they stand. */
-  #patch(old: bigint, wanted: bigint): void {
+  /** Replaces the 2, 4 or 8 bytes of a displacement where they stand. */
+  #patch(old: bigint, wanted: bigint, addressWidth: number): void {
     const view = new DataView(this.#bytes.buffer);
     for (let at = 1; at + 4 <= 16; at++) {
+      if (addressWidth === 2) {
+        if (BigInt(view.getInt16(at, true)) !== old) continue;
+        view.setInt16(at, Number(BigInt.asIntN(16, wanted)), true);
+        return;
+      }
       if (at + 8 <= 16 && view.getBigInt64(at, true) === old) {
         view.setBigInt64(at, BigInt.asIntN(64, wanted), true);
         return;
