@@ -3,7 +3,16 @@ import { CR4_OSFXSR } from '../../machine/control-registers.ts';
 import { Machine } from '../../machine/machine.ts';
 import { DEFAULT_PRESET } from '../../machine/presets.ts';
 import { PTE_P, PTE_RW, PTE_US, pteHi, pteLo } from '../../machine/pte.ts';
-import { CR3, CR4, RFLAGS, RFLAGS_FIXED, RFLAGS_IF, RIP, RSP, type Vcpu } from '../../machine/vcpu.ts';
+import {
+  CR3,
+  CR4,
+  RFLAGS,
+  RFLAGS_FIXED,
+  RFLAGS_IF,
+  RIP,
+  RSP,
+  type Vcpu,
+} from '../../machine/vcpu.ts';
 import type { Engine } from '../../machine/x86/engine.ts';
 
 export const GUEST_BYTES = 16 << 20;
