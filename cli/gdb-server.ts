@@ -8,10 +8,14 @@ import type { Client, GdbSession } from './gdb-session.ts';
 import { UsageError } from './usage-error.ts';
 
 const HOST = '127.0.0.1';
+/** Whoever asks and never reads the answers is sent away. */
+const MAX_UNREAD = 16 << 20;
+const MAX_CONNECTIONS = 8;
 
 /** Listens on `port`; 0 is any free one. @returns the server and its port. @throws UsageError */
 export const listen = async (port: number): Promise<{ server: Server; port: number }> => {
   const server = createServer();
+  server.maxConnections = MAX_CONNECTIONS;
   const listening = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     server.once('error', resolve);
     server.listen(port, HOST, () => resolve(undefined));
@@ -38,7 +42,8 @@ const talk = (socket: Socket, session: GdbSession): void => {
   /** It is gdb: it said something in gdb's language. */
   let known = false;
   const put = (text: string): void => {
-    if (socket.writable) socket.write(text, 'latin1');
+    if (socket.writableLength > MAX_UNREAD) socket.destroy();
+    else if (socket.writable) socket.write(text, 'latin1');
   };
   const send = (payload: string): void => {
     last = frame(payload);

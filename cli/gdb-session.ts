@@ -96,7 +96,8 @@ export class GdbSession implements DebugSession {
     const failed = outcome !== 'poweroff';
     if (failed && this.#client) {
       if (this.#owed) this.#client.send(`O${hex(`The guest ended by ${outcome}: ${why}\n`)}`);
-      await this.#wait({ vcpu: this.#commands.current.vcpu, signal: SIGABRT, why: '' });
+      const { vcpu } = this.#guest.endedOn ?? this.#commands.current;
+      await this.#wait({ vcpu, signal: SIGABRT, why: '' });
     }
     if (this.#owed)
       this.#client?.send(outcome === 'crash' ? `X${SIGABRT}` : failed ? 'W01' : 'W00');
@@ -123,6 +124,7 @@ export class GdbSession implements DebugSession {
     this.#client = undefined;
     this.#owed = false;
     this.#commands.clear();
+    this.#forgetReasons();
     this.#goOn();
   }
 
@@ -202,9 +204,7 @@ export class GdbSession implements DebugSession {
     return new Promise((goOn) => {
       this.#stop = { ...why, goOn };
       this.#commands.stoppedIn(why.vcpu);
-      this.#steps.clear();
-      this.#hit = undefined;
-      this.#interrupted = false;
+      this.#forgetReasons();
       if (this.#waiting) this.#ready();
       this.#waiting = false;
       if (this.#owed) this.#client?.send(this.#stopReply());
@@ -212,6 +212,12 @@ export class GdbSession implements DebugSession {
       const client = this.#client;
       if (client) for (const payload of this.#queue.splice(0)) this.packet(client, payload);
     });
+  }
+
+  #forgetReasons(): void {
+    this.#steps.clear();
+    this.#hit = undefined;
+    this.#interrupted = false;
   }
 
   #stopReply(): string {

@@ -20,7 +20,7 @@ export const TLB_SET_BYTES = TLB_FILLS + 256;
 /** Bit of a tag in a write array: the page may be written, but it holds code, so that whoever does has to say so. */
 export const TLB_MARKED = 2;
 /** Room for decoded instructions; untouched (so not resident) while only TypeScript kernels run. */
-export const RECORD_BYTES = 64 << 20;
+export const RECORD_BYTES = 256 << 20;
 
 const FRAME_ALIGN = 2 << 20;
 const WASM_PAGE = 65536;

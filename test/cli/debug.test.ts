@@ -118,4 +118,10 @@ describe('the port of --gdb', () => {
     // It went without a word, so the guest ran on.
     expect(await hospes.status).toBe(0);
   });
+
+  compiled('may be left in the middle of a step', async () => {
+    const { hospes, port } = await underGdb(folderWithKernel(), '', '--vcpus', '2');
+    await talk(port, frame('Z0,1000,1') + frame('?') + frame('vCont;s:2'), /T05/);
+    expect(await hospes.status).toBe(0);
+  });
 });
