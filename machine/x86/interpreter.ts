@@ -127,7 +127,6 @@ const runFunction = (signatures: readonly Signature[], firstRare: number): WasmC
   code.get(BUDGET).i32(-1).plain('i32.add').tee(BUDGET).i32(0).plain('i32.lt_s').brIf(spent);
   const handler = code.local(I32);
   code.get(at.record).access('i32.load16_u', HANDLER).set(handler);
-  const dispatch = code.loop();
   const labels = signatures.map(() => code.block()).reverse();
   const rare = code.block();
   const pageEnd = code.block();
@@ -140,14 +139,14 @@ const runFunction = (signatures: readonly Signature[], firstRare: number): WasmC
   code.get(handler).brTable([...table, ...labels], rare);
   code.end(); // crossing
   cross(code, at, handler, bail);
-  code.br(dispatch);
+  table[HANDLER_CROSSING] = bail; // once is enough
+  code.get(handler).brTable([...table, ...labels], rare);
   code.end(); // pageEnd: the next page's records do not follow this one's
   pushRip(code, at);
   code.set(at.target).get(BUDGET).i32(1).plain('i32.add').set(BUDGET).br(jump);
   code.end(); // rare
   callRare(code, at, places, handler, firstRare);
   bodies(code, at, places, signatures);
-  code.end(); // dispatch
   for (const why of [REASON_BUDGET, REASON_MISS, REASON_SLOW, REASON_FAILED]) {
     code.end().i32(why).set(reason);
     if (why !== REASON_FAILED) code.br(stop);
