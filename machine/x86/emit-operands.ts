@@ -3,6 +3,7 @@
  * is not there goes through `slow`; one that fails leaves the instruction with nothing done.
  */
 import { TLB_ARRAY_BYTES, TLB_ENTRIES, TLB_ENTRY_BYTES } from '../memory.ts';
+import { TLB_READ } from '../vcpu.ts';
 import type { Width } from './builder.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import { EmitX87 } from './emit-x87.ts';
@@ -21,15 +22,14 @@ import {
 import type { HandlerOperand, Signature } from './signature.ts';
 import { type Access, I32, I64, V128, type WasmCode } from './wasm-code.ts';
 
-/** The locals of the interpreter's function; 0 is the vCPU block. */
+/**
+ * The locals of the interpreter's function; 0 is the vCPU block. So few, that a compiler can keep them in registers from one
+ * handler to the next: what is needed seldom is in the block.
+ */
 export interface Registers {
   /** Instructions left. */
   readonly budget: number;
   readonly record: number;
-  /** Where the records of the executing page begin, and the page's address. */
-  readonly records: number;
-  readonly page: number;
-  readonly tlb: number;
   /** Where a jump out of the page goes. */
   readonly target: number;
 }
@@ -259,7 +259,12 @@ export abstract class EmitOperands extends EmitX87 {
     this.push(address);
     code.plain('i32.wrap_i64').tee(low);
     code.i32(INDEX_SHIFT).plain('i32.shr_u').i32(INDEX_BITS).plain('i32.and');
-    code.get(this.at.tlb).plain('i32.add').tee(entry).access('i64.load', array);
+    code
+      .get(CPU)
+      .access('i32.load', TLB_READ)
+      .plain('i32.add')
+      .tee(entry)
+      .access('i64.load', array);
     this.push(address);
     if (w > 1) code.i64(BigInt(w - 1)).plain('i64.add');
     code.i64(-4096n).plain('i64.and').plain('i64.eq');

@@ -8,7 +8,7 @@ import { EmitOperands } from './emit-operands.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
-import { IMMEDIATE, RECORD_BYTES_LOG, STRIDE, VECTORS_OFF } from './record.ts';
+import { IMMEDIATE, PAGE_VA, RECORD_BYTES_LOG, RECORDS, STRIDE, VECTORS_OFF } from './record.ts';
 import type { HandlerOperand } from './signature.ts';
 import { isVector } from './units.ts';
 import { I64 } from './wasm-code.ts';
@@ -57,8 +57,9 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   next(): Value {
     const { code } = this;
-    const { record, records, page } = this.at;
-    code.get(page).get(record).get(records).plain('i32.sub');
+    const { record } = this.at;
+    code.get(CPU).access('i64.load', PAGE_VA).get(record);
+    code.get(CPU).access('i32.load', RECORDS).plain('i32.sub');
     code.get(record).access('i32.load16_u', STRIDE).plain('i32.add');
     code.i32(RECORD_BYTES_LOG).plain('i32.shr_u').plain('i64.extend_i32_u').plain('i64.add');
     return this.result(I64);
@@ -153,9 +154,9 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   #go(to: Value): void {
     const { code } = this;
-    const { record, records, target } = this.at;
+    const { record, target } = this.at;
     if (to === NEAR) {
-      code.get(records).get(record).access('i32.load', IMMEDIATE).plain('i32.add').set(record);
+      code.get(record).get(record).access('i32.load', IMMEDIATE).plain('i32.add').set(record);
       code.br(this.places.next);
     } else {
       this.push(to);
@@ -165,7 +166,8 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   #far(): Value {
     const { code } = this;
-    code.get(this.at.page).get(this.at.record).access('i64.load', IMMEDIATE).plain('i64.add');
+    code.get(CPU).access('i64.load', PAGE_VA);
+    code.get(this.at.record).access('i64.load', IMMEDIATE).plain('i64.add');
     return this.result(I64);
   }
 

@@ -31,6 +31,7 @@ import {
   LEFT,
   PAGE_VA,
   RECORD_BYTES_LOG,
+  RECORDS,
   TARGET,
 } from './record.ts';
 import type { Signature } from './signature.ts';
@@ -60,8 +61,8 @@ const SLOW_TYPE: FunctionType = { parameters: [I32, I32, I32, I32], results: [I3
 const WALK_TYPE: FunctionType = { parameters: WALK_PARAMETERS, results: [I32] };
 /** (vCPU block, budget) to a reason. */
 const RUN_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] };
-/** (vCPU block, budget, record, records, page, tlb) to the next record, or what else comes next; the budget left is in the block. */
-const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32, I32, I64, I32], results: [I32] };
+/** (vCPU block, budget, record) to the next record, or what else comes next; the budget left is in the block. */
+const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32], results: [I32] };
 
 export interface Interpreter {
   readonly module: WebAssembly.Module;
@@ -106,9 +107,6 @@ const runFunction = (signatures: readonly Signature[], firstRare: number): WasmC
   const at: Registers = {
     budget: BUDGET,
     record: local(I32),
-    records: local(I32),
-    page: local(I64),
-    tlb: local(I32),
     target: local(I64),
   };
   const reason = local(I32);
@@ -170,7 +168,7 @@ const REFUSED = 2;
 const rareFunction = (signature: Signature): WasmCode | undefined => {
   const code = new WasmCode(RARE_TYPE.parameters.length);
   const at: Registers = {
-    ...{ budget: BUDGET, record: 2, records: 3, page: 4, tlb: 5 },
+    ...{ budget: BUDGET, record: 2 },
     target: code.local(I64),
   };
   const jump = code.block();
@@ -202,7 +200,7 @@ const callRare = (
   firstRare: number,
 ): void => {
   const result = code.local(I32);
-  code.get(CPU).get(BUDGET).get(at.record).get(at.records).get(at.page).get(at.tlb);
+  code.get(CPU).get(BUDGET).get(at.record);
   code.get(handler).i32(firstRare).plain('i32.sub');
   code.callIndirect(INDIRECT_TYPE).set(result);
   code.get(CPU).access('i32.load', LEFT).set(BUDGET);
@@ -216,7 +214,6 @@ const callRare = (
 
 /** Take RIP, the flags and the TLB from the block. */
 const enter = (code: WasmCode, at: Registers): void => {
-  code.get(CPU).access('i32.load', TLB_READ).set(at.tlb);
   code.get(CPU).access('i64.load', RIP).set(at.target);
   const flags = new EmitFlags(code);
   code.get(CPU).access('i64.load32_u', RFLAGS);
@@ -226,7 +223,7 @@ const enter = (code: WasmCode, at: Registers): void => {
 /** The handler of an instruction that reaches into the next page, if that is still the page that was decoded. */
 const cross = (code: WasmCode, at: Registers, handler: number, bail: number): void => {
   const entry = code.local(I32);
-  code.get(at.page).i64(4096n).plain('i64.add').set(at.target);
+  code.get(CPU).access('i64.load', PAGE_VA).i64(4096n).plain('i64.add').set(at.target);
   fetchEntry(code, at);
   code.tee(entry).access('i64.load', FETCH).get(at.target).plain('i64.ne').brIf(bail);
   code.get(entry).access('i32.load', FETCH + 8);
@@ -239,22 +236,29 @@ const fetchEntry = (code: WasmCode, at: Registers): void => {
   const shift = 12 - Math.log2(TLB_ENTRY_BYTES);
   code.get(at.target).plain('i32.wrap_i64').i32(shift).plain('i32.shr_u');
   code.i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES).plain('i32.and');
-  code.get(at.tlb).plain('i32.add');
+  code.get(CPU).access('i32.load', TLB_READ).plain('i32.add');
 };
 
 /** Find the record of `target`, or leave. */
 const follow = (code: WasmCode, at: Registers, reason: number, leave: number): void => {
   const entry = code.local(I32);
+  const page = code.local(I64);
   fetchEntry(code, at);
   code.tee(entry).access('i64.load', FETCH);
-  code.get(at.target).i64(-4096n).plain('i64.and').tee(at.page).plain('i64.ne');
+  code.get(at.target).i64(-4096n).plain('i64.and').tee(page).plain('i64.ne');
   code.if();
   code.get(CPU).get(at.target).access('i64.store', RIP);
   code.i32(REASON_FETCH).set(reason).br(leave);
   code.end();
-  code.get(CPU).get(at.page).access('i64.store', PAGE_VA);
-  const records = FETCH + 8;
-  code.get(entry).access('i32.load', records).tee(at.records);
+  code.get(CPU).get(page).access('i64.store', PAGE_VA);
+  const records = code.local(I32);
+  code
+    .get(CPU)
+    .get(entry)
+    .access('i32.load', FETCH + 8)
+    .tee(records)
+    .access('i32.store', RECORDS);
+  code.get(records);
   code.get(at.target).plain('i32.wrap_i64').i32(4095).plain('i32.and');
   code.i32(RECORD_BYTES_LOG).plain('i32.shl').plain('i32.add').set(at.record);
 };
@@ -276,7 +280,8 @@ const bodies = (
 
 /** The address of the record's instruction onto the stack. */
 const pushRip = (code: WasmCode, at: Registers): void => {
-  code.get(at.page).get(at.record).get(at.records).plain('i32.sub');
+  code.get(CPU).access('i64.load', PAGE_VA).get(at.record);
+  code.get(CPU).access('i32.load', RECORDS).plain('i32.sub');
   code.i32(RECORD_BYTES_LOG).plain('i32.shr_u').plain('i64.extend_i32_u').plain('i64.add');
 };
 

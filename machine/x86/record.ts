@@ -35,8 +35,9 @@ export const PAGE_RECORD_BYTES = PAGE_RECORDS * RECORD_SIZE;
 /** Fields of the vCPU block that only the engine knows. */
 export const FLAG_RESULT = 136;
 export const FLAG_CARRIES = 144;
-/** Address of the page that executes. */
+/** Address of the page that executes, and where its records begin (u32). */
 export const PAGE_VA = 1280;
+export const RECORDS = 1364;
 /** Always 0, all ones, 2^32 - 1: in place of a register, or as mask of an address. */
 export const ZERO = 1288;
 export const MASK_64 = 1296;
@@ -102,7 +103,7 @@ export const writeRecord = (
       case 'relative': {
         const to = at + length + Number(o.value);
         const near = to >= 0 && to < 4096;
-        writeHalves(view, record, near ? to * RECORD_SIZE : to);
+        writeHalves(view, record, near ? (to - at) * RECORD_SIZE : to);
         break;
       }
       case 'memory':
