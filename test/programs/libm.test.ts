@@ -15,9 +15,9 @@ const UNITS = 4n;
 
 /** Arguments of each function, besides some 60 that are edges of something: fewer where the x87 is used, which is slow. */
 const KINDS = [
-  { kind: 'double', number: 1, random: 140 },
-  { kind: 'float', number: 2, random: 140 },
-  { kind: 'long double', number: 3, random: 30 },
+  { kind: 'double', number: 1, random: 30 },
+  { kind: 'float', number: 2, random: 30 },
+  { kind: 'long double', number: 3, random: 12 },
 ];
 const LONG = /^(\S.* =) ([0-9a-f]{20}) (..)$/;
 
