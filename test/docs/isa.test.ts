@@ -92,6 +92,8 @@ instruction is decoded, with its operands, and left to the machine: what it does
 - Whole programs of others: \`test/programs/\` runs static Linux programs, over a small kernel of its own, and compares output, exit status and files with the same program
   run by the processor: over a hundred of busybox's applets, and C with glibc in it (printf, sorting, libm with its exceptions, 128-bit and vector arithmetic, code that
   rewrites itself, faults). Functions of long double that rest on transcendental instructions may differ by four units in the last place.
+- The interpreter gives to the evaluator, which takes microseconds: x87, MMX and FXSAVE, POPF, ENTER, approximations, stores over the end of a page, divisions of 128 bits, and
+  floating point where a flag of MXCSR would change, a rounding mode is set or a number is tiny, infinite or NaN. On random code both do the same (\`test/machine/x86/twins.ts\`).
 - Where AMD and Intel differ, the SDM is followed; \`test/machine/x86/explained.ts\` lists the cases that are therefore not compared, and why.
 - So far the processor was an AMD EPYC. On one of Intel's the comparison has not been run, and may show differences that are not listed yet.
 - TZCNT and LZCNT are not there, so their encodings are BSF and BSR, as on a processor without BMI. BSF and BSR of zero leave their destination as it was, as AMD specifies.
