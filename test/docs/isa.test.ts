@@ -109,7 +109,7 @@ instruction is decoded, with its operands, and left to the machine: what it does
   4 GiB, no null selector in DS, ES, FS or GS is refused, nor a write through a data segment that is read-only; the stack has 32 bits. SYSCALL is #UD there, as on Intel (AMD has it), and SYSENTER is
   not. IN and OUT of strings take addresses of 16 bits for 32.
 - FS-relative accesses and what \`exit\` rows do are not compared with the processor; FS is tested by hand.
-- #AC comes where CR0.AM and RFLAGS.AC are set at CPL 3; meanwhile the evaluator alone executes. What alignment FXSAVE, FNSAVE and the like need is each processor's own, and not compared.
+- #AC comes where CR0.AM and RFLAGS.AC are set at CPL 3; meanwhile the evaluator alone executes. What alignment FXSAVE, FNSAVE, MASKMOVDQU and the like need is each processor's own, and not compared.
 - x87, MMX and SSE instructions are refused as CR0.EM, CR0.MP, CR0.TS and CR4.OSFXSR say (#NM, #UD), in the interpreter, too. That is not compared with the processor, whose kernel sets these bits.
 - The evaluator executes one instruction whatever TF is; the single-step trap is the processor's (\`code-cpu.ts\`). Hardware breakpoints are not delivered.
 

@@ -114,7 +114,7 @@ export const explained = (test: Case, op: Operation | Undecodable): boolean => {
   // What comes before an alignment check, or how much of it there has been; and what alignment a block needs.
   if (
     checksAlignment(test) &&
-    (isBlock(op) || /^(call|cmps|bound|maskmovq|enter|pusha|popa)$/.test(name))
+    (isBlock(op) || /^(call|cmps|bound|maskmovq|maskmovdqu|enter|pusha|popa)$/.test(name))
   )
     return true;
   // A processor has pushed already when ENTER faults.
