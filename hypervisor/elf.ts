@@ -53,7 +53,7 @@ const PN_XNUM = 0xffff;
 
 const TYPES: readonly string[] = ['no type', 'an object file', '', '', 'a core dump'];
 
-export const isElf = (file: Uint8Array): boolean =>
+const isElf = (file: Uint8Array): boolean =>
   file[0] === 0x7f && file[1] === 0x45 && file[2] === 0x4c && file[3] === 0x46;
 
 /** @throws ImageError */

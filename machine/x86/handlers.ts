@@ -12,7 +12,7 @@ const TABLE_SIZE = 4096;
 const modules = new Map<string, WebAssembly.Module | undefined>();
 
 /** (address's low half, high half, bytes, write) to the host's offset, or 0: the access failed. */
-export type SlowAccess = (low: number, high: number, bytes: number, write: number) => number;
+type SlowAccess = (low: number, high: number, bytes: number, write: number) => number;
 
 export class Handlers {
   /** (vCPU block, budget) to the reason why it returned. */

@@ -39,7 +39,7 @@ import { I32, I64, WasmCode } from './wasm-code.ts';
 import { type FunctionType, INDIRECT_TYPE, wasmModule } from './wasm-module.ts';
 
 /** Why the function returned. RIP is at the instruction that is next; for FAILED and SLOW it has not been counted. */
-export const REASON_BUDGET = 0;
+const REASON_BUDGET = 0;
 /** The page of RIP is not in the fetch array; RIP's instruction is not decoded. */
 export const REASON_FETCH = 1;
 export const REASON_MISS = 2;

@@ -28,7 +28,7 @@ export const SEGMENT = 28;
 export const MASK = 30;
 
 /** Records after the page's own, where an instruction that ends the page goes on: they lead into the next page. */
-export const TAIL = 16;
+const TAIL = 16;
 export const PAGE_RECORDS = 4096 + TAIL;
 export const PAGE_RECORD_BYTES = PAGE_RECORDS * RECORD_SIZE;
 

@@ -90,9 +90,6 @@ export const ACCESS = {
 } as const;
 export type Access = keyof typeof ACCESS;
 
-/** A function's index in its module. */
-export type FunctionIndex = number;
-
 export class WasmCode {
   #bytes = new Uint8Array(4096);
   #length = 0;
@@ -174,7 +171,7 @@ export class WasmCode {
     return this.byte(0x11).u32(type).byte(0);
   }
 
-  call(index: FunctionIndex): this {
+  call(index: number): this {
     return this.byte(0x10).u32(index);
   }
 
