@@ -37,7 +37,7 @@ export const FLAG_RESULT = 136;
 export const FLAG_CARRIES = 144;
 /** Address of the page that executes, and where its records begin (u32). */
 export const PAGE_VA = 1280;
-export const RECORDS = 1364;
+export const RECORDS = 1368;
 /** Always 0, all ones, 2^32 - 1: in place of a register, or as mask of an address. */
 export const ZERO = 1288;
 export const MASK_64 = 1296;

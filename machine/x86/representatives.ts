@@ -39,7 +39,8 @@ const tailsOf = (form: Form): number[][] => {
 
 const ESCAPES = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
 
-const encodingsOf = (form: Form): number[][] => {
+/** Machine code of `form`, without the zeros of immediates after it. Memory is at RBX + 16, and at RBX + RCX + 16. */
+export const encodingsOf = (form: Form): number[][] => {
   const conditions = form.span === 16 ? 16 : 1;
   const encodings: number[][] = [];
   for (const prefixes of prefixesOf(form))

@@ -1,0 +1,78 @@
+/** Where instructions are done: what the interpreter has a handler for is not left to the evaluator. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import * as block from '../../../machine/vcpu.ts';
+import { decode } from '../../../machine/x86/decoder.ts';
+import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
+import { Evaluator } from '../../../machine/x86/evaluator.ts';
+import { frequentSignatures } from '../../../machine/x86/frequent.ts';
+import * as record from '../../../machine/x86/record.ts';
+import { encodingsOf } from '../../../machine/x86/representatives.ts';
+import { signatureOf } from '../../../machine/x86/signature.ts';
+import { EngineMachine } from './engine-fixture.ts';
+
+const { MXCSR, RBX, RCX, RFLAGS, RIP, RSP, XMM } = block;
+const CODE = 0x10000;
+const DATA = 0x20000;
+const STACK = 0x30000;
+/** All exceptions masked, PE set: what a program has after its first inexact result. */
+const USUAL_MXCSR = 0x1fa0;
+const ONE = 0x3ff0000000000000n;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the interpreter', () => {
+  it('does every instruction that is called frequent by itself', () => {
+    const host = new EngineMachine(16);
+    const code = host.map(CODE, 'rx');
+    for (const page of [DATA, STACK - 4096]) host.map(page, 'rw');
+    const { vcpu, engine, machine } = host;
+    const frequent = new Map(frequentSignatures().map((each) => [each.key, each.operation.form]));
+    const evaluated = vi.spyOn(Evaluator.prototype, 'step');
+    const left: string[] = [];
+    let done = 0;
+    for (const encoding of [...new Set(frequent.values())].flatMap(encodingsOf)) {
+      const bytes = Uint8Array.from({ length: 15 }, (_, i) => encoding[i] ?? 0);
+      const operation = decode(bytes);
+      if (typeof operation === 'string') continue;
+      if (!frequent.has(signatureOf(operation, 0)?.key ?? '')) continue;
+      machine.memory.frame(code).set(bytes);
+      machine.memory.wrote(code);
+      vcpu.set(RIP, CODE);
+      vcpu.set(8 * RBX, DATA);
+      vcpu.set(8 * RCX, 16);
+      vcpu.set(8 * RSP, STACK - 64);
+      vcpu.setLow(MXCSR, USUAL_MXCSR);
+      vcpu.set(RFLAGS, 2);
+      for (const each of [XMM + 16, XMM + 32]) vcpu.setBig(each, ONE);
+      expect(engine.run(vcpu, 1)).toEqual({ kind: 'done' });
+      if (evaluated.mock.calls.length > done) left.push(disassembleBytes(bytes));
+      done = evaluated.mock.calls.length;
+    }
+    expect(left).toEqual([]);
+  });
+});
+
+describe('the vCPU block', () => {
+  /** Numbers in it that are no fields: of registers, of parts of a record, of handlers, masks. */
+  const fields = (module: object, names: RegExp): Array<[string, number]> =>
+    Object.entries(module).filter(
+      ([name, value]) => typeof value === 'number' && value >= 128 && !names.test(name),
+    ) as Array<[string, number]>;
+
+  it('has a place of its own for each field', () => {
+    const all = [
+      ...fields(block, /^(RFLAGS_|MODE_|VCPU_)/),
+      ...fields(record, /^(PAGE_RECORD|CROSSING_)/),
+    ];
+    const at = new Map<number, string>();
+    for (const [name, offset] of all) {
+      expect(`${name}, ${at.get(offset) ?? 'alone'} at ${offset}`).toBe(
+        `${name}, alone at ${offset}`,
+      );
+      at.set(offset, name);
+    }
+    expect(at.size).toBeGreaterThan(50);
+  });
+});
