@@ -1,5 +1,5 @@
 /**
- * Decoded code, by frame of memory: which frames have records, where, and how they are forgotten when their bytes change.
+ * Decoded code, by frame of memory: which frames have records, how these are made, and when they are forgotten.
  * A frame with records is marked in every write array of a TLB, so that every store to it comes here first.
  */
 import { type Memory, RECORD_BYTES } from '../memory.ts';
@@ -16,17 +16,20 @@ import {
   HANDLER_MISS,
   HANDLER_PAGE_END,
   HANDLER_SLOW,
+  isNear,
   PAGE_RECORD_BYTES,
-  PAGE_RECORDS,
-  RECORD_SIZE,
+  targetOffset,
   writeRecord,
 } from './record.ts';
+import { RecordPage } from './record-page.ts';
 import type { Form } from './row.ts';
 import { shortKey, signatureOf } from './signature.ts';
 
 const PAGE_BYTES = 4096;
 /** So many instructions are decoded at once, unless one ends the block before. */
 const AHEAD = 64;
+/** A run of as many, what leads on from there, and a record for what each may branch to. */
+const MOST_RECORDS = 2 * AHEAD + 1;
 /** After so many stores with nothing decoded between them, a frame is taken for data. */
 const PATIENCE = 256;
 
@@ -36,14 +39,13 @@ export class CodePages {
   readonly #handlers: Handlers;
   /** Handlers by form and `shortKey`. */
   readonly #numbers = new Map<Form, Map<number, number>>();
-  /** Of each frame, where its records begin; 0: it has none. */
-  readonly #records: Uint32Array;
-  /** Places for a page's records, free or given; of those given, whose, and how often it was written since it was decoded. */
+  /** Places for a page's records that nobody has, and whose the others are, by frame. */
   readonly #free: number[] = [];
-  readonly #used: number[] = [];
-  readonly #writes: Uint16Array;
+  readonly #pages = new Map<number, RecordPage>();
   /** By the frame that they end in: records of instructions that begin in another. */
   readonly #crossings = new Map<number, Set<number>>();
+  /** Of what is being decoded: branches into their own page. */
+  readonly #branches: Array<{ readonly record: number; readonly to: number }> = [];
   /** How far into a page an instruction at a breakpoint is. */
   #slow: ReadonlySet<number> = NO_BREAKPOINTS;
 
@@ -51,9 +53,6 @@ export class CodePages {
     this.#memory = memory;
     this.#mmu = mmu;
     this.#handlers = handlers;
-    this.#records = new Uint32Array(memory.frames);
-    this.#writes = new Uint16Array(memory.frames);
-    // Offset 0 is taken for none: the vCPU blocks come before the records.
     const end = memory.records + RECORD_BYTES - PAGE_RECORD_BYTES;
     for (let at = memory.records; at <= end; at += PAGE_RECORD_BYTES) this.#free.push(at);
     this.#free.reverse();
@@ -62,17 +61,14 @@ export class CodePages {
 
   /** Where the records of frame `mfn` begin; it has some from now on. */
   records(mfn: number): number {
-    const known = this.#records[mfn]!;
-    if (known !== 0) return known;
+    const known = this.#pages.get(mfn);
+    if (known !== undefined) return known.base;
     if (this.#free.length === 0) this.#dropAll();
-    const at = this.#free.pop()!;
-    for (let i = PAGE_BYTES; i < PAGE_RECORDS; i++)
-      this.#put(at + i * RECORD_SIZE, HANDLER_PAGE_END);
-    this.#records[mfn] = at;
-    this.#used.push(mfn);
+    const page = new RecordPage(this.#memory.view, this.#free.pop()!);
+    this.#pages.set(mfn, page);
     this.#memory.code[mfn] = 1;
     this.#mmu.markWrites(mfn);
-    return at;
+    return page.base;
   }
 
   /**
@@ -84,44 +80,63 @@ export class CodePages {
     const offsets = new Set([...addresses].map((va) => va & (PAGE_BYTES - 1)));
     for (const offset of [...offsets, ...this.#slow]) {
       if (offsets.has(offset) === this.#slow.has(offset)) continue;
-      for (const mfn of this.#used)
-        this.#put(this.#records[mfn]! + offset * RECORD_SIZE, HANDLER_MISS);
+      for (const page of this.#pages.values()) page.forget(offset, 1);
     }
     this.#slow = offsets;
   }
 
   /** Decode from byte `offset` of frame `mfn` on. `following`: the frame of the page after it where it executes, or -1. */
   decode(mfn: number, offset: number, following: () => number): void {
-    const { u8, view } = this.#memory;
-    const records = this.#records[mfn]!;
+    const page = this.#pages.get(mfn)!;
+    page.writes = 0;
+    if (page.knows(offset)) return;
+    if (page.room < MOST_RECORDS) page.empty();
+    this.#branches.length = 0;
+    this.#decodeRun(mfn, page, offset, following);
+    for (const { record, to } of this.#branches) page.link(record, to);
+  }
+
+  #decodeRun(mfn: number, page: RecordPage, offset: number, following: () => number): void {
+    const { u8 } = this.#memory;
     const host = this.#memory.frameAt(mfn);
-    this.#writes[mfn] = 0;
     let at = offset;
     for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
-      const record = records + at * RECORD_SIZE;
-      if (view.getUint16(record + HANDLER, true) !== HANDLER_MISS) return;
+      if (i > 0 && page.knows(at)) break;
       const end = Math.min(at + MAX_LENGTH, PAGE_BYTES);
       const operation = decode(u8.subarray(host + at, host + end));
       if (operation === 'short' && end === PAGE_BYTES) {
         // The next page is looked at when control is here, not before.
-        if (i === 0) this.#decodeCrossing(mfn, at, following());
+        if (i > 0) break;
+        this.#decodeCrossing(mfn, page, at, following());
         return;
       }
       const handler = this.#handler(operation, at);
+      const record = page.begin(at);
       if (typeof operation === 'string' || handler === HANDLER_SLOW) {
-        this.#put(record, HANDLER_SLOW);
+        page.put(record, HANDLER_SLOW, at);
         return;
       }
-      writeRecord(view, record, handler, at, operation);
+      this.#write(record, handler, at, operation);
       at += operation.length;
+    }
+    if (at >= PAGE_BYTES) page.append(HANDLER_PAGE_END, at);
+    else page.goOn(at);
+  }
+
+  #write(record: number, handler: number, at: number, operation: Operation): void {
+    writeRecord(this.#memory.view, record, handler, at, operation);
+    for (const o of operation.operands) {
+      if (o.kind !== 'relative') continue;
+      const to = targetOffset(o, operation, at);
+      if (isNear(to)) this.#branches.push({ record, to });
     }
   }
 
   /** The instruction at byte `at` of frame `mfn` ends in frame `next`. */
-  #decodeCrossing(mfn: number, at: number, next: number): void {
+  #decodeCrossing(mfn: number, page: RecordPage, at: number, next: number): void {
     const { u8, view } = this.#memory;
-    const record = this.#records[mfn]! + at * RECORD_SIZE;
-    this.#put(record, HANDLER_SLOW);
+    const record = page.begin(at);
+    page.put(record, HANDLER_SLOW, at);
     if (next < 0) return;
     const bytes = new Uint8Array(MAX_LENGTH);
     const [host, after] = [this.#memory.frameAt(mfn), this.#memory.frameAt(next)];
@@ -130,9 +145,10 @@ export class CodePages {
     const operation = decode(bytes);
     const handler = this.#handler(operation, at);
     if (typeof operation === 'string' || handler === HANDLER_SLOW) return;
-    writeRecord(view, record, HANDLER_CROSSING, at, operation);
+    this.#write(record, HANDLER_CROSSING, at, operation);
+    page.append(HANDLER_PAGE_END, at + operation.length);
     view.setUint16(record + CROSSING_TO, handler, true);
-    view.setUint32(record + CROSSING_NEXT, this.#records[next]!, true);
+    view.setUint32(record + CROSSING_NEXT, this.#pages.get(next)!.base, true);
     const others = this.#crossings.get(next);
     if (others) others.add(record);
     else this.#crossings.set(next, new Set([record]));
@@ -141,17 +157,14 @@ export class CodePages {
   /** `bytes` bytes at `host`, in a frame with records, are about to change. */
   written(host: number, bytes: number): void {
     const mfn = this.#memory.frameOf(host);
-    const records = this.#records[mfn]!;
+    const page = this.#pages.get(mfn)!;
     const offset = host & (PAGE_BYTES - 1);
-    if (++this.#writes[mfn]! > PATIENCE) {
+    if (++page.writes > PATIENCE) {
       this.drop(mfn);
       return;
     }
     if (offset < MAX_LENGTH) this.#forgetCrossings(mfn);
-    // An instruction is as many bytes long as it likes, up to MAX_LENGTH.
-    const end = Math.min(offset + bytes, PAGE_BYTES);
-    for (let at = Math.max(0, offset - MAX_LENGTH + 1); at < end; at++)
-      this.#put(records + at * RECORD_SIZE, HANDLER_MISS);
+    page.forget(offset, bytes);
   }
 
   #handler(operation: Operation | Undecodable, at: number): number {
@@ -173,36 +186,31 @@ export class CodePages {
 
   /** Forget all of frame `mfn`: it is data from now on, until it is executed again. */
   drop(mfn: number): void {
-    const at = this.#records[mfn]!;
+    const { base } = this.#pages.get(mfn)!;
     this.#release(mfn);
-    this.#used.splice(this.#used.indexOf(mfn), 1);
-    this.#mmu.forgetFetch(at);
+    this.#mmu.forgetFetch(base);
   }
 
   /** No room is left: forget everything. */
   #dropAll(): void {
-    for (const mfn of this.#used) this.#release(mfn);
-    this.#used.length = 0;
+    for (const mfn of this.#pages.keys()) this.#release(mfn);
     this.#mmu.forgetFetch();
   }
 
   /** What was decoded of instructions that end in frame `mfn`. */
   #forgetCrossings(mfn: number): void {
-    for (const record of this.#crossings.get(mfn) ?? []) this.#put(record, HANDLER_MISS);
+    const { view } = this.#memory;
+    for (const record of this.#crossings.get(mfn) ?? [])
+      view.setUint16(record + HANDLER, HANDLER_MISS, true);
     this.#crossings.delete(mfn);
   }
 
-  #put(record: number, handler: number): void {
-    this.#memory.view.setUint16(record + HANDLER, handler, true);
-  }
-
   #release(mfn: number): void {
-    const at = this.#records[mfn]!;
+    const page = this.#pages.get(mfn)!;
     this.#forgetCrossings(mfn);
-    // Only the handlers: the instruction that wrote the page may still need the rest of its record.
-    for (let i = 0; i < PAGE_BYTES; i++) this.#put(at + i * RECORD_SIZE, HANDLER_MISS);
-    this.#records[mfn] = 0;
+    page.empty();
+    this.#pages.delete(mfn);
     this.#memory.code[mfn] = 0;
-    this.#free.push(at);
+    this.#free.push(page.base);
   }
 }

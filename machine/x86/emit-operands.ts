@@ -9,6 +9,8 @@ import { NotGenerated, type Value } from './emit-values.ts';
 import { EmitX87 } from './emit-x87.ts';
 import type { MemoryOperand } from './operands.ts';
 import {
+  ABSENT_BYTES,
+  ABSENT_VA,
   BASE,
   DEBT,
   DISPLACEMENT,
@@ -34,16 +36,18 @@ export interface Registers {
   readonly target: number;
 }
 
-/** Where handlers end, and what they call. */
+/** Where handlers end. */
 export interface Places {
   /** The next record is to be executed; `target` is to be. */
   readonly next: number;
   readonly jump: number;
-  /** The evaluator is to execute this instruction; an access failed. */
+  /** The evaluator is to execute this instruction. */
   readonly bail: number;
-  readonly failed: number;
-  /** The function that is called for what is not in the TLB. */
-  readonly walk: number;
+  /**
+   * What is not in the TLB: a label, where it is filled for the access that ABSENT_VA describes, then the same record comes again. Or
+   * the function that does it in place, and the label for an access that failed.
+   */
+  readonly absent: number | { readonly walk: number; readonly failed: number };
 }
 
 const CPU = 0;
@@ -68,6 +72,7 @@ export abstract class EmitOperands extends EmitX87 {
   protected readonly at: Registers;
   protected readonly places: Places;
   protected readonly signature: Signature;
+  #accesses = 0;
 
   constructor(code: WasmCode, at: Registers, places: Places, signature: Signature) {
     super(code);
@@ -267,24 +272,43 @@ export abstract class EmitOperands extends EmitX87 {
       .access('i64.load', array);
     this.push(address);
     if (w > 1) code.i64(BigInt(w - 1)).plain('i64.add');
-    code.i64(-4096n).plain('i64.and').plain('i64.eq');
-    code.if();
+    code.i64(-4096n).plain('i64.and').plain('i64.ne').if();
+    this.#absent(address, low, w, access);
+    code.else();
     code
       .get(low)
       .get(entry)
       .access('i32.load', array + 8)
       .plain('i32.add')
       .set(host);
-    code.else();
-    code.get(CPU).get(low);
-    this.push(address);
-    code.i64(32n).plain('i64.shr_u').plain('i32.wrap_i64');
-    code.i32(w).i32(access).call(this.places.walk).tee(host);
-    code.plain('i32.eqz').brIf(this.places.failed);
-    const { budget } = this.at;
-    code.get(budget).get(CPU).access('i32.load', DEBT).plain('i32.sub').set(budget);
     code.end();
     return host;
+  }
+
+  /** Have what is not in the TLB translated: `host`, that was the address's low half, becomes where it lies. */
+  #absent(address: Value, host: number, w: Width, access: number): void {
+    const { code } = this;
+    const { absent } = this.places;
+    if (typeof absent === 'number') {
+      // The record comes again: a second access could put out what the first needs.
+      if (this.#accesses++ > 0) throw new Error('a handler in `run` has one access to memory');
+      code.get(CPU);
+      this.push(address);
+      code.access('i64.store', ABSENT_VA);
+      code
+        .get(CPU)
+        .i64(BigInt(w) | (BigInt(access) << 32n))
+        .access('i64.store', ABSENT_BYTES);
+      code.br(absent);
+      return;
+    }
+    code.get(CPU).get(host);
+    this.push(address);
+    code.i64(32n).plain('i64.shr_u').plain('i32.wrap_i64');
+    code.i32(w).i32(access).call(absent.walk).tee(host);
+    code.plain('i32.eqz').brIf(absent.failed);
+    const { budget } = this.at;
+    code.get(budget).get(CPU).access('i32.load', DEBT).plain('i32.sub').set(budget);
   }
 
   #load(host: number, w: Width): Value {

@@ -8,7 +8,7 @@ import { EmitOperands } from './emit-operands.ts';
 import { NotGenerated, type Value } from './emit-values.ts';
 import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
-import { IMMEDIATE, PAGE_VA, RECORD_BYTES_LOG, RECORDS, STRIDE, VECTORS_OFF } from './record.ts';
+import { IMMEDIATE, OFFSET, PAGE_VA, RECORD_SIZE, VECTORS_OFF } from './record.ts';
 import type { HandlerOperand } from './signature.ts';
 import { isVector } from './units.ts';
 import { I64 } from './wasm-code.ts';
@@ -57,11 +57,11 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   next(): Value {
     const { code } = this;
-    const { record } = this.at;
-    code.get(CPU).access('i64.load', PAGE_VA).get(record);
-    code.get(CPU).access('i32.load', RECORDS).plain('i32.sub');
-    code.get(record).access('i32.load16_u', STRIDE).plain('i32.add');
-    code.i32(RECORD_BYTES_LOG).plain('i32.shr_u').plain('i64.extend_i32_u').plain('i64.add');
+    code.get(CPU).access('i64.load', PAGE_VA);
+    code
+      .get(this.at.record)
+      .access('i64.load16_u', RECORD_SIZE + OFFSET)
+      .plain('i64.add');
     return this.result(I64);
   }
 
@@ -124,7 +124,9 @@ export class Emitter extends EmitOperands implements WithoutX87 {
       if (repeat === 0xf2) code.plain('i32.eqz');
       code.plain('i32.and');
     }
-    code.brIf(this.places.next); // the same record again
+    code.if();
+    this.#count();
+    code.br(this.places.next).end(); // the same record again
     code.end();
   }
 
@@ -145,16 +147,23 @@ export class Emitter extends EmitOperands implements WithoutX87 {
     throw new NotGenerated('exceptions are raised by the evaluator');
   }
 
-  /** To the next record of the page. */
+  /** One instruction is done. At the end, as a compiler then keeps the budget in a register until there. */
+  #count(): void {
+    const { budget } = this.at;
+    this.code.get(budget).i32(-1).plain('i32.add').set(budget);
+  }
+
+  /** To the record after this one. */
   #advance(): void {
     const { record } = this.at;
-    this.code.get(record).get(record).access('i32.load16_u', STRIDE).plain('i32.add').set(record);
-    this.code.br(this.places.next);
+    this.#count();
+    this.code.get(record).i32(RECORD_SIZE).plain('i32.add').set(record).br(this.places.next);
   }
 
   #go(to: Value): void {
     const { code } = this;
     const { record, target } = this.at;
+    this.#count();
     if (to === NEAR) {
       code.get(record).get(record).access('i32.load', IMMEDIATE).plain('i32.add').set(record);
       code.br(this.places.next);

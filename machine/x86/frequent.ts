@@ -39,7 +39,7 @@ const FREQUENT: Readonly<Record<string, string>> = {
   setcc: '1: cr',
   jcc: '8: cn',
   jmp: '8: n F r x',
-  call: '8: n F r m',
+  call: '8: n F r',
   ret: '8: ',
   push: '8: r',
   pop: '8: r',

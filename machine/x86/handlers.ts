@@ -1,13 +1,17 @@
 /**
- * The handlers of one machine: the interpreter's main function over its memory, and in the table those that were met since.
+ * The handlers of one machine: the interpreter's main function over its memory, and in a table those that were called as
+ * functions since.
  */
-import { interpreter, rareModule } from './interpreter.ts';
-import { HANDLER_SLOW } from './record.ts';
+import { frequentSignatures } from './frequent.ts';
+import { mainModule, rareModule } from './interpreter.ts';
+import { FIRST_HANDLER } from './record.ts';
 import type { Signature } from './signature.ts';
 
 /** More than there are signatures. */
 const TABLE_SIZE = 4096;
 
+/** For all machines: the handlers in `run` and its module, generated when one is first needed. */
+let main: { readonly module: WebAssembly.Module; readonly signatures: readonly Signature[] };
 /** Modules of rare handlers, for all machines; undefined: the evaluator has to do it. */
 const modules = new Map<string, WebAssembly.Module | undefined>();
 
@@ -19,36 +23,43 @@ export class Handlers {
   readonly run: (block: number, budget: number) => number;
   readonly #env: WebAssembly.ModuleImports;
   readonly #table = new WebAssembly.Table({ element: 'anyfunc', initial: TABLE_SIZE });
-  readonly #numbers: Map<string, number>;
-  readonly #rare: number;
-  #used = 0;
+  readonly #lazy: WebAssembly.ExportValue;
+  readonly #bails: WebAssembly.ExportValue;
+  /** By number, less FIRST_HANDLER. */
+  readonly #signatures: Signature[] = [];
+  readonly #numbers = new Map<string, number>();
 
   constructor(memory: WebAssembly.Memory, slow: SlowAccess) {
-    const { module, handlers, rare } = interpreter();
-    const env = { memory, slow, table: this.#table };
-    const { run, walk } = new WebAssembly.Instance(module, { env }).exports;
+    if (main === undefined) {
+      const signatures = frequentSignatures().reverse();
+      main = { module: mainModule(signatures), signatures };
+    }
+    const make = (handler: number): void => this.#make(handler - FIRST_HANDLER);
+    const env = { memory, slow, make, table: this.#table };
+    const { run, walk, lazy, bails } = new WebAssembly.Instance(main.module, { env }).exports;
     this.run = run as unknown as Handlers['run'];
-    this.#env = { memory, walk: walk as WebAssembly.ExportValue };
-    this.#numbers = new Map(handlers);
-    this.#rare = rare;
+    this.#env = { memory, walk: walk! };
+    this.#lazy = lazy!;
+    this.#bails = bails!;
+    for (const each of main.signatures) this.numberOf(each);
   }
 
-  /** The handler of instructions of this signature, or HANDLER_SLOW. */
+  /** The handler of instructions of this signature. */
   numberOf(signature: Signature): number {
     const known = this.#numbers.get(signature.key);
     if (known !== undefined) return known;
-    const number = this.#make(signature);
-    this.#numbers.set(signature.key, number);
-    return number;
+    const i = this.#signatures.push(signature) - 1;
+    this.#table.set(i, this.#lazy);
+    this.#numbers.set(signature.key, FIRST_HANDLER + i);
+    return FIRST_HANDLER + i;
   }
 
-  #make(signature: Signature): number {
+  #make(i: number): void {
+    const signature = this.#signatures[i]!;
     const { key } = signature;
     if (!modules.has(key)) modules.set(key, rareModule(signature));
     const module = modules.get(key);
-    if (module === undefined) return HANDLER_SLOW;
-    const { rare } = new WebAssembly.Instance(module, { env: this.#env }).exports;
-    this.#table.set(this.#used, rare);
-    return this.#rare + this.#used++;
+    const made = module && new WebAssembly.Instance(module, { env: this.#env }).exports['rare'];
+    this.#table.set(i, made ?? this.#bails);
   }
 }

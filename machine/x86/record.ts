@@ -1,43 +1,51 @@
 /**
- * Decoded instructions as the interpreter reads them: 32 bytes for every byte of a page of code, so that the record
- * of the instruction at offset n of a page is the nth, a branch inside the page is an addition, and forgetting what was
- * decoded of some bytes is zeroing the handlers of some records. What is not decoded has handler 0.
+ * Decoded instructions as the interpreter reads them: 32 bytes each, in the order in which they are executed unless one jumps. The
+ * records of a page of code lie together, after a table that has for each byte of the page the number of the record of the
+ * instruction that begins there, or 0.
  *
- *     0 handler u16   2 stride u16 (32 times the length)   4 three operands u16: offsets of registers in the vCPU block
- *     10 base u16, 12 index u16: such offsets, too         14 scale u8 (a shift)
- *     16 immediate i64, or where in the page's records a branch goes (i32)
+ *     0 handler u16   2 offset u16 in the page   4 three operands u16: offsets of registers in the vCPU block
+ *     10 base u16, 12 index u16: such offsets, too         14 scale u8 (a shift)   15 length u8
+ *     16 immediate i64, or how far away the record is that a branch goes to (i32)
  *     24 displacement i32                                  28 segment's base u16, 30 address mask u16: such offsets
  */
 import { FS_BASE, GS_BASE, XMM } from '../vcpu.ts';
 import type { Operation } from './decoder.ts';
-import { BASE_RIP, type MemoryOperand, type Operand } from './operands.ts';
+import { BASE_RIP, type ConstantOperand, type MemoryOperand, type Operand } from './operands.ts';
 
 export const RECORD_BYTES_LOG = 5;
 export const RECORD_SIZE = 32;
 export const HANDLER = 0;
-export const STRIDE = 2;
+export const OFFSET = 2;
 export const OPERAND = 4;
 /** So many operands may be registers that the record names. */
 export const OPERANDS = 3;
 export const BASE = 10;
 export const INDEX = 12;
 export const SCALE = 14;
+export const LENGTH = 15;
 export const IMMEDIATE = 16;
 export const DISPLACEMENT = 24;
 export const SEGMENT = 28;
 export const MASK = 30;
 
-/** Records after the page's own, where an instruction that ends the page goes on: they lead into the next page. */
-const TAIL = 16;
-export const PAGE_RECORDS = 4096 + TAIL;
+/** Records are numbered from here: before it is the table, 4096 times u16. */
+export const FIRST_RECORD = (4096 * 2) / RECORD_SIZE;
+/** Instructions have four bytes and more, mostly; who has more of them in a page is decoded again, now and then. */
+export const PAGE_RECORDS = FIRST_RECORD + 1536;
 export const PAGE_RECORD_BYTES = PAGE_RECORDS * RECORD_SIZE;
 
 /** Fields of the vCPU block that only the engine knows. */
 export const FLAG_RESULT = 136;
 export const FLAG_CARRIES = 144;
-/** Address of the page that executes, and where its records begin (u32). */
+/** Address of the page that executes. */
 export const PAGE_VA = 1280;
-export const RECORDS = 1368;
+/** The handler (u32) that is called as a function, and the record (u32) for which anything is called. */
+export const CALLED = 1372;
+export const CALLING = 1376;
+/** An access that is not in the TLB: its address, how many bytes, and whether it writes (u32 both). */
+export const ABSENT_VA = 1384;
+export const ABSENT_BYTES = 1392;
+export const ABSENT_WRITE = 1396;
 /** Always 0, all ones, 2^32 - 1: in place of a register, or as mask of an address. */
 export const ZERO = 1288;
 export const MASK_64 = 1296;
@@ -59,34 +67,43 @@ export const VECTORS_OFF = 1364;
 export const BOUNCE = 1328;
 
 /**
- * Handlers that are no instruction: not decoded, beyond the page, what the evaluator does, and an instruction that reaches into the
- * next page.
+ * Handlers that are no instruction: not decoded, beyond the page, what the evaluator does, an instruction that reaches into the
+ * next page, and one that is recorded elsewhere, where its immediate says.
  */
 export const HANDLER_MISS = 0;
 export const HANDLER_PAGE_END = 1;
 export const HANDLER_SLOW = 2;
 export const HANDLER_CROSSING = 3;
-export const FIRST_HANDLER = 4;
+export const HANDLER_ELSEWHERE = 4;
+export const FIRST_HANDLER = 5;
 
 /**
- * Of an instruction that reaches into the next page, the record 15 further on, which is one of the tail, says by which handler it is
- * done, and where the records of that page have to begin, if it is the page that was decoded (u16 and u32).
+ * Of an instruction that reaches into the next page, the record after it, which leads there, says by which handler it is done, and
+ * where the records of that page have to begin, if it is the page that was decoded (u16 and u32).
  */
-export const CROSSING_TO = 15 * RECORD_SIZE + 4;
-export const CROSSING_NEXT = 15 * RECORD_SIZE + 8;
+export const CROSSING_TO = RECORD_SIZE + 4;
+export const CROSSING_NEXT = RECORD_SIZE + 8;
 
 /** Offset of a register operand in the vCPU block. */
 export const registerOffset = (o: Extract<Operand, { kind: 'register' }>): number =>
   8 * o.register + (o.high ? 1 : 0);
 
-/** Fills the record at `record` of `view`: what does not fit has no signature. */
+/** Where a branch of an instruction at offset `at` goes, from the beginning of its page. */
+export const targetOffset = (o: ConstantOperand, { length }: Operation, at: number): number =>
+  at + length + Number(o.value);
+
+/** A branch into its own page; where that is decoded is the record's affair. */
+export const isNear = (target: number): boolean => target >= 0 && target < 4096;
+
+/** Fills the record at `record` of `view` for an instruction at offset `at`: what does not fit has no signature. */
 export const writeRecord = (
   view: DataView,
   record: number,
   handler: number,
   at: number,
-  { operands, length }: Operation,
+  operation: Operation,
 ): void => {
+  const { operands, length } = operation;
   for (let i = 0; i < operands.length; i++) {
     const o = operands[i]!;
     const slot = record + OPERAND + 2 * i;
@@ -101,16 +118,16 @@ export const writeRecord = (
         writeImmediate(view, record, o.value, o.width);
         break;
       case 'relative': {
-        const to = at + length + Number(o.value);
-        const near = to >= 0 && to < 4096;
-        writeHalves(view, record, near ? (to - at) * RECORD_SIZE : to);
+        const to = targetOffset(o, operation, at);
+        if (!isNear(to)) writeHalves(view, record, to);
         break;
       }
       case 'memory':
         writeAddress(view, record, at + length, o);
     }
   }
-  view.setUint16(record + STRIDE, length * RECORD_SIZE, true);
+  view.setUint16(record + OFFSET, at, true);
+  view.setUint8(record + LENGTH, length);
   view.setUint16(record + HANDLER, handler, true);
 };
 

@@ -4,7 +4,7 @@
  */
 import type { Operation } from './decoder.ts';
 import type { MemoryOperand } from './operands.ts';
-import { OPERANDS, registerOffset } from './record.ts';
+import { isNear, OPERANDS, registerOffset, targetOffset } from './record.ts';
 import { rows } from './rows.ts';
 
 /** How an operand reaches a handler. Two operands of one kind and width differ only in the record. */
@@ -60,10 +60,8 @@ const shapeOf = (operation: Operation, i: number, at: number): Shape | undefined
       return `?${Number(o.value)}`;
     case 'immediate':
       return 'immediate';
-    case 'relative': {
-      const to = at + operation.length + Number(o.value);
-      return to >= 0 && to < 4096 ? 'near' : 'far';
-    }
+    case 'relative':
+      return isNear(targetOffset(o, operation, at)) ? 'near' : 'far';
     default:
       return undefined;
   }
@@ -103,31 +101,27 @@ const CONDITION = 64;
 const KEYS = 128;
 
 /** One operand as a number below KEYS, or -1: there is no handler. */
-const operandKey = (o: Operation['operands'][number], next: number): number => {
+const operandKey = (operation: Operation, i: number, at: number): number => {
+  const o = operation.operands[i]!;
   const width = 31 - Math.clz32(o.width);
   if (o.kind === 'condition') return CONDITION + Number(o.value);
   let kind = KINDS[o.kind];
   if (o.kind === 'memory') {
     if (BigInt.asIntN(31, o.displacement) !== o.displacement) return -1;
     kind = o.addressWidth === 8 && o.segment === 0 && o.index < 0 ? PLAIN : INDEXED;
-  } else if (o.kind === 'relative') {
-    const to = next + Number(o.value);
-    kind = to >= 0 && to < 4096 ? NEAR : FAR;
-  }
+  } else if (o.kind === 'relative') kind = isNear(targetOffset(o, operation, at)) ? NEAR : FAR;
   return kind === undefined ? -1 : kind * 5 + width;
 };
 
 /** Operations of one form with the same number have the same signature; -1: none. Quicker than asking for it. */
-export const shortKey = (
-  { operands, width, addressWidth, repeat, length }: Operation,
-  at: number,
-): number => {
+export const shortKey = (operation: Operation, at: number): number => {
+  const { operands, width, addressWidth, repeat } = operation;
   let key =
     (31 - Math.clz32(width)) * 6 +
     (repeat === 0 ? 0 : repeat - 0xf1) * 2 +
     (addressWidth === 8 ? 0 : 1);
   for (let i = 0; i < operands.length; i++) {
-    const one = operandKey(operands[i]!, at + length);
+    const one = operandKey(operation, i, at);
     if (one < 0) return -1;
     key = key * KEYS + one;
   }

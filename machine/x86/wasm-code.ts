@@ -19,6 +19,8 @@ export const PLAIN = {
   'i32.lt_s': 0x48,
   'i32.lt_u': 0x49,
   'i32.gt_u': 0x4b,
+  'i32.gt_s': 0x4a,
+  'i32.le_s': 0x4c,
   'i32.add': 0x6a,
   'i32.sub': 0x6b,
   'i32.and': 0x71,

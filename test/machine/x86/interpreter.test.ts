@@ -64,7 +64,7 @@ describe('the vCPU block', () => {
   it('has a place of its own for each field', () => {
     const all = [
       ...fields(block, /^(RFLAGS_|MODE_|VCPU_)/),
-      ...fields(record, /^(PAGE_RECORD|CROSSING_)/),
+      ...fields(record, /^(FIRST_RECORD|PAGE_RECORD|CROSSING_)/),
     ];
     const at = new Map<number, string>();
     for (const [name, offset] of all) {
