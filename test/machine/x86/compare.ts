@@ -62,8 +62,9 @@ export const compareCases = (
   tally: Tally,
   mode: CodeMode = 64,
 ): void => {
-  const generator = new Generator(seed, mode);
-  const subject = new Subject();
+  const { maker } = oracle;
+  const generator = new Generator(seed, mode, maker);
+  const subject = new Subject(maker);
   const cases = new ArrayBuffer(count * CASE_BYTES);
   const results = new ArrayBuffer(count * CASE_BYTES);
   const operations: (Operation | Undecodable)[] = [];
@@ -71,7 +72,7 @@ export const compareCases = (
     const i = operations.length;
     const test = new Case(cases, i);
     const op = generator.fill(test);
-    if (explained(test, op)) tally.explained++;
+    if (explained(test, op, maker)) tally.explained++;
     else if (subject.run(test, new Case(results, i)) === undefined) tally.skipped++;
     else operations.push(op);
   }
