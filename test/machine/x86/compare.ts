@@ -79,17 +79,14 @@ export const compareCases = (
   const given = cases.slice(0);
   oracle.run(cases);
   operations.forEach((op, i) => {
-    judge(op, new Case(given, i), new Case(results, i), new Case(cases, i), tally);
+    const ours = new Case(results, i);
+    record(op, ours, tally);
+    const found = differences(ours, new Case(cases, i), maker);
+    if (found.length > 0) tally.differences.push(describeCase(new Case(given, i), found));
   });
 };
 
-const judge = (
-  op: Operation | Undecodable,
-  test: Case,
-  ours: Case,
-  native: Case,
-  tally: Tally,
-): void => {
+const record = (op: Operation | Undecodable, ours: Case, tally: Tally): void => {
   tally.compared++;
   const completed = ours.get(VECTOR) === BigInt(COMPLETED);
   if (!completed) tally.faults++;
@@ -97,6 +94,4 @@ const judge = (
     const key = `${op.form.row.name} ${op.form.text}`;
     tally.forms.set(key, (tally.forms.get(key) ?? 0) + 1);
   }
-  const found = differences(ours, native);
-  if (found.length > 0) tally.differences.push(describeCase(test, found));
 };

@@ -80,7 +80,7 @@ const LARGEST = 16n;
 const CANONICAL_END = 1n << 47n;
 
 /** Of segments; and where addresses of 16 bits begin again. */
-const LEGACY_ENDS = [1n << 32n, 1n << 16n, BigInt(GS_BASE) + (1n << 16n)];
+const LEGACY_ENDS = [16n, 32n].flatMap((bits) => [1n << bits, BigInt(GS_BASE) + (1n << bits)]);
 
 const straddles = (op: Operation, test: Case, size: bigint): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
@@ -91,7 +91,13 @@ const straddles = (op: Operation, test: Case, size: bigint): boolean => {
 
 const checksAlignment = (test: Case): boolean => (Number(test.get(FLAGS)) & AC) !== 0;
 
+/** Not for where they go. */
+const refusesStores = (test: Case): boolean =>
+  checksAlignment(test) || test.code.includes(CS_PREFIX);
+
 const fsw = ({ view }: Case): number => view.getUint16(FCW + 2, true);
+
+const isDenormal = (bits: bigint): boolean => ((bits >> 63n) & 0xffffn) === 0n;
 
 /** All exceptions of SSE are masked. */
 const masked = ({ mxcsr }: Case): boolean => (mxcsr & 0x1f80) === 0x1f80;
@@ -132,6 +138,8 @@ const everywhere: readonly Rule[] = [
     sample.prefixed &&
     [0x12, 0x16, 0x2b, 0xd6].includes(sample.opcode) &&
     absent(sample),
+  // EVEX, in compatibility mode.
+  (sample) => sample.map === 0 && sample.opcode === 0x62 && absent(sample),
   // Aliases that the SDM does not document, and FISTTP.
   (sample) => sample.map === 0 && (sample.opcode & 0xf8) === 0xd8 && absent(sample),
   // With F3: TZCNT and LZCNT.
@@ -146,7 +154,7 @@ const everywhere: readonly Rule[] = [
   // Whose fault comes first when both operands have one.
   decoded(
     (op, { test, name }) =>
-      name === 'cmps' && !op.operands.some((each) => readable(operandAddress(each, test))),
+      name === 'cmps' && !op.operands.some((each) => readable(operandAddress(op, each, test))),
   ),
   // MMX has been entered already when one of these faults.
   ({ test, name }) => /^cvt(pi2|t?p[sd]2pi)/.test(name) && !masked(test),
@@ -192,6 +200,8 @@ const amd: readonly Rule[] = [
     ({ modrm }, { test, name }) =>
       name === 'cvtpi2ps' && modrm < 0xc0 && (fsw(test) & SUMMARY) !== 0,
   ),
+  // Whether a denormal number that stays what it is underflows.
+  ({ test, name }) => /^f(prem1?|scale)$/.test(name) && isDenormal(test.stack(0)),
   // What comes before an alignment check.
   ({ test, name }) => checksAlignment(test) && /^(bound|maskmovq)$/.test(name),
   decoded(
@@ -206,15 +216,27 @@ const stackPointers = (name: string): readonly number[] => {
   return /^(push|pop|call|ret)/.test(name) ? [RSP] : [];
 };
 
+/** How far from its operand a bit string is accessed. */
+const bitOffset = ({ operands, width }: Operation, { test, name }: Sample): bigint => {
+  const index = operands[1];
+  if (!/^bt[src]?$/.test(name) || index?.kind !== 'register') return 0n;
+  const bits = BigInt.asIntN(8 * width, test.get(GPR + 8 * index.register));
+  return (bits >> BigInt(Math.log2(8 * width))) * BigInt(width);
+};
+
 /** An operand, or what is pushed or popped, may lie over an end of the address space. */
-const nearEnd = (op: Operation, { test, name }: Sample): boolean => {
+const nearEnd = (op: Operation, sample: Sample): boolean => {
+  const { test, name } = sample;
   const [bits, end] = op.mode === 64 ? [64, CANONICAL_END] : [32, 0n];
   const near = (address: bigint, beyond: bigint): boolean =>
     BigInt.asUintN(bits, address - end + LARGEST) < LARGEST + beyond;
   const next = test.get(RIP) + BigInt(op.length);
+  const operands = op.operands
+    .filter(({ kind }) => kind === 'memory')
+    .map((each) => operandAddress(op, each, test, next) + bitOffset(op, sample));
   return (
     stackPointers(name).some((i) => near(test.get(GPR + 8 * i), LARGEST)) ||
-    op.operands.some((each) => each.kind === 'memory' && near(operandAddress(each, test, next), 0n))
+    operands.some((address) => near(address, 0n))
   );
 };
 
@@ -232,6 +254,11 @@ const intel: readonly Rule[] = [
       op.form.row.traits.rep === true &&
       [RCX, RSI, RDI].some((i) => test.get(GPR + 8 * i) >> 32n !== 0n),
   ),
+  // The first bound is looked at before the second is read.
+  decoded((op, { test, name }) => {
+    const address = effectiveAddress(op, test, 0n) ?? 0n;
+    return name === 'bound' && !readable(address) && readable(address - 8n);
+  }),
   // Unaligned moves need not be aligned.
   ({ test, name }) => checksAlignment(test) && /^mov(up[sd]|dqu)$/.test(name),
   // What an unmasked exception keeps from being stored does not look at memory, and a store of 80 bits comes in two.
@@ -239,7 +266,7 @@ const intel: readonly Rule[] = [
     (op, { test, name }) =>
       /^f(i?st|bst)p?$/.test(name) &&
       op.modrm < 0xc0 &&
-      (checksAlignment(test) || !writesWell(op, test, 2n)),
+      (refusesStores(test) || !writesWell(op, test, 2n)),
   ),
   // MMX has been entered already when a store faults.
   decoded(
@@ -247,7 +274,7 @@ const intel: readonly Rule[] = [
       /^(mov[dq]|movntq|maskmovq)$/.test(name) &&
       op.operands.some(({ kind }) => kind === 'mmx') &&
       op.operands.some(({ kind }) => kind === 'memory') &&
-      (checksAlignment(test) || test.code.includes(CS_PREFIX) || !writesWell(op, test)),
+      (refusesStores(test) || !writesWell(op, test)),
   ),
 ];
 

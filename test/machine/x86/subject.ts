@@ -127,15 +127,15 @@ const same = (ours: Case, native: Case): boolean => {
   return true;
 };
 
-/** Where `ours` is not what the processor made of the case. */
-export const differences = (ours: Case, native: Case): string[] => {
+/** Where `ours` is not what the processor, which is `maker`'s, made of the case. */
+export const differences = (ours: Case, native: Case, maker: Maker): string[] => {
   const loose = ours.get(UNDEFINED);
   if ((loose & RESULT_UNDEFINED) !== 0n) return [];
   const defined = ~(Number(loose) | UNSEEN);
   const flags = [ours, native].map((each) => Number(each.get(FLAGS)) & defined);
   const found = flags[0] === flags[1] ? [] : [`flags ${flags.map((f) => `[${flagNames(f)}]`)}`];
   if (same(ours, native)) return found;
-  forgive(ours, native);
+  forgive(ours, native, maker);
   return [...found, ...fields(ours, native)];
 };
 

@@ -1,4 +1,4 @@
-/** How far the processor may be from the evaluator where the architecture leaves it room. */
+/** How far a result of the processor may be from the evaluator's, where the architecture leaves it room or a maker takes it. */
 import { VECTOR_GP, VECTOR_PF } from '../../../machine/exit.ts';
 import { RSP } from '../../../machine/vcpu.ts';
 import { decode, type Operation } from '../../../machine/x86/decoder.ts';
@@ -13,6 +13,7 @@ import { C1, SUMMARY } from '../../../machine/x86/x87-state.ts';
 import { type Case, CR2, ERROR, FCW, GPR, RIP, VECTOR } from './case.ts';
 import { effectiveAddress, windowOffset } from './effective-address.ts';
 import { isBlock, LARGEST_BLOCK } from './explained.ts';
+import type { Maker } from './maker.ts';
 
 const STATUS = FCW + 2;
 /** Where it is in the image. */
@@ -32,22 +33,31 @@ const pointing = new Set([
 ]);
 
 /** Makes `native` equal to `ours` in what may differ. */
-export const forgive = (ours: Case, native: Case): void => {
+export const forgive = (ours: Case, native: Case, maker: Maker): void => {
   const op = decode(ours.code, native.mode);
   if (typeof op === 'string') return;
   if (functions.has(op.form.row)) forgiveUlp(ours, native);
-  if (pointing.has(op.form.row)) forgivePointers(ours, native);
   const block = isBlock(op) || op.form.row.name === 'maskmovdqu';
   if (block && faultsInside(op, ours) && faultsInside(op, native)) {
     native.set(CR2, ours.get(CR2));
     native.set(ERROR, ours.get(ERROR));
   }
-  if (op.form.row.name === 'fxrstor64') forgiveUpperBits(native);
-  if (op.form.row.name.startsWith('fxsave')) forgiveMask(op, ours, native);
-  if (op.form.row.name === 'call') forgivePush(ours, native);
+  if (maker === 'amd') forgiveAmd(op, ours, native);
+  else forgiveIntel(op, ours, native);
 };
 
-/** Newer processors enter FOP and FDP only with an unmasked exception. @source SDM vol. 1, 8.1.8 and 8.1.9 */
+const forgiveAmd = (op: Operation, ours: Case, native: Case): void => {
+  if (op.form.row.name.startsWith('fxsave')) forgiveMask(op, ours, native);
+};
+
+const forgiveIntel = (op: Operation, ours: Case, native: Case): void => {
+  const { row } = op.form;
+  if (pointing.has(row)) forgivePointers(ours, native);
+  if (row.name === 'fxrstor64') forgiveUpperBits(native);
+  if (row.name === 'call') forgivePush(ours, native);
+};
+
+/** Newer ones enter FOP and FDP only with an unmasked exception. @source SDM vol. 1, 8.1.8 and 8.1.9 */
 const forgivePointers = (ours: Case, native: Case): void => {
   if ((ours.view.getUint16(STATUS, true) & SUMMARY) !== 0) return;
   native.view.setUint16(FCW + 6, ours.view.getUint16(FCW + 6, true), true);
@@ -75,7 +85,7 @@ const forgiveMask = (op: Operation, ours: Case, native: Case): void => {
     native.window.set(ours.window.subarray(at, at + 4), at);
 };
 
-/** Intel's processors have pushed already when the target turns out to be none. */
+/** The return address has been pushed already when the target turns out to be none. */
 const forgivePush = (ours: Case, native: Case): void => {
   const at = windowOffset(ours.get(GPR + 8 * RSP) - 8n);
   if (ours.get(VECTOR) === BigInt(VECTOR_GP) && at >= 0)
