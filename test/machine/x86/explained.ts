@@ -91,7 +91,7 @@ const straddles = (op: Operation, test: Case, size: bigint): boolean => {
 
 const checksAlignment = (test: Case): boolean => (Number(test.get(FLAGS)) & AC) !== 0;
 
-/** Not for where they go. */
+/** Whether stores may fault wherever they go. */
 const refusesStores = (test: Case): boolean =>
   checksAlignment(test) || test.code.includes(CS_PREFIX);
 
@@ -164,7 +164,6 @@ const everywhere: readonly Rule[] = [
       checksAlignment(test) &&
       (isBlock(op) || /^(call|cmps|maskmovdqu|enter|pusha|popa)$/.test(name)),
   ),
-  decoded((op, { test, name }) => name === 'maskmovdqu' && straddles(op, test, LARGEST)),
   // Blocks over an end of the address space, or nowhere and not aligned: the vector, or where they go on.
   decoded((op, { test }) => isBlock(op) && straddles(op, test, LARGEST_BLOCK)),
 ];
@@ -174,7 +173,6 @@ const amd: readonly Rule[] = [
   ({ test, name }) =>
     name === 'pause' &&
     test.code.some((byte, i, code) => byte === 0x90 && (code[i - 1]! & 0xf1) === 0x41),
-  decoded((op, { test, name }) => name === 'bound' && straddles(op, test, LARGEST_BLOCK)),
   // LOCK MOV CR0 is MOV CR8.
   ({ test, map, opcode }) =>
     map === 1 && (opcode === 0x20 || opcode === 0x22) && test.code.includes(0xf0),
@@ -193,22 +191,26 @@ const amd: readonly Rule[] = [
   decoded(({ width }, { name }) => name === 'movsxd' && width === 2),
   // With F2 or F3 the prefix is taken for the condition.
   decoded(({ repeat }, { name }) => name.startsWith('loop') && repeat !== 0),
-  // Whether a stack fault clears C1, which stays otherwise; and whether CVTPI2PS of memory reports what is pending.
+  // Not asked yet: whether a stack fault clears C1, which stays otherwise; whether CVTPI2PS of memory reports what is pending;
+  // whether a denormal number that stays what it is underflows.
   ({ test, name }) =>
     /^fu?comip?$/.test(name) && (fsw(test) & C1) !== 0 && test.view.getUint16(FCW + 4, true) < 0xff,
   decoded(
     ({ modrm }, { test, name }) =>
       name === 'cvtpi2ps' && modrm < 0xc0 && (fsw(test) & SUMMARY) !== 0,
   ),
-  // Whether a denormal number that stays what it is underflows.
   ({ test, name }) => /^f(prem1?|scale)$/.test(name) && isDenormal(test.stack(0)),
-  // What comes before an alignment check.
+  // What comes before an alignment check; bounds over an end of the address space.
   ({ test, name }) => checksAlignment(test) && /^(bound|maskmovq)$/.test(name),
+  decoded((op, { test, name }) => name === 'bound' && straddles(op, test, LARGEST_BLOCK)),
   decoded(
     (op, { test, name }) =>
       name === 'maskmovq' && (test.code.includes(CS_PREFIX) || !writesWell(op, test)),
   ),
 ];
+
+const hasMemory = (op: Operation, bytes?: number): boolean =>
+  op.operands.some(({ kind, width }) => kind === 'memory' && width === (bytes ?? width));
 
 /** Registers that point to what is pushed or popped. */
 const stackPointers = (name: string): readonly number[] => {
@@ -241,10 +243,16 @@ const nearEnd = (op: Operation, sample: Sample): boolean => {
 };
 
 const intel: readonly Rule[] = [
+  // Where it goes on.
+  decoded((op, { test, name }) => name === 'maskmovdqu' && straddles(op, test, LARGEST)),
   // PREFETCHW of a register does nothing.
   (sample) => sample.map === 1 && sample.opcode === 0x0d && absent(sample),
-  // What does not fit below 4 GiB may fault or go on at 0 (SDM vol. 3, 5.3); an alignment check comes before the canonical one.
-  decoded((op, sample) => (op.mode !== 64 || checksAlignment(sample.test)) && nearEnd(op, sample)),
+  // What does not fit below 4 GiB may fault or go on at 0 (SDM vol. 3, 5.3); in 64-bit mode an alignment check comes before the
+  // canonical one, and 80 bits come in two.
+  decoded(
+    (op, sample) =>
+      (op.mode !== 64 || checksAlignment(sample.test) || hasMemory(op, 10)) && nearEnd(op, sample),
+  ),
   // With ECX for a counter, it and the pointers lose their upper halves even when nothing is done.
   decoded(
     (op, { test }) =>
@@ -273,7 +281,7 @@ const intel: readonly Rule[] = [
     (op, { test, name }) =>
       /^(mov[dq]|movntq|maskmovq)$/.test(name) &&
       op.operands.some(({ kind }) => kind === 'mmx') &&
-      op.operands.some(({ kind }) => kind === 'memory') &&
+      hasMemory(op) &&
       (refusesStores(test) || !writesWell(op, test)),
   ),
 ];
