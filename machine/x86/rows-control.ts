@@ -120,7 +120,8 @@ export const flagsAndNops = [
     nothing,
   ),
   row('prefetchw', '0F0D/r Mb', {}, nothing),
-  row('pause', 'F3:90', { noRexB: true }, nothing),
+  // with REX.B, too, where AMD's processors exchange R8
+  row('pause', 'F3:90', {}, nothing),
   row('endbr64', 'F3:0F1EFA', {}, nothing),
   row('lfence', 'NP:0FAE/5 :Rd', {}, nothing),
   row('mfence', 'NP:0FAE/6 :Rd', {}, nothing),

@@ -116,7 +116,9 @@ export const conversions = [
 
 /** Between vectors and MMX registers. */
 export const mmxConversions = [
-  row('cvtpi2ps', 'NP:0F2A/r Vq,Qq', {}, mmx(lanes('i32', 'f32'))),
+  // of memory neither touches the x87, though the SDM says it only of CVTPI2PD
+  row('cvtpi2ps', 'NP:0F2A/r Vq,Nq', {}, mmx(lanes('i32', 'f32'))),
+  row('cvtpi2ps', 'NP:0F2A/r Vq,Mq', {}, lanes('i32', 'f32')),
   row('cvtpi2pd', '66:0F2A/r Vx,Nq', {}, mmx(lanes('i32', 'f64'))),
   row('cvtpi2pd', '66:0F2A/r Vx,Mq', {}, lanes('i32', 'f64')),
   row('cvttps2pi', 'NP:0F2C/r Pq,Wq', {}, mmx(lanes('f32', 'i32', 'truncate'))),

@@ -230,7 +230,7 @@ const comparison =
   (b, _w, x, y) =>
     b.x87Codes(C0 | C1 | C2 | C3, b.x87Compare(kind, b.read(x), b.read(y), formats[y.width]!));
 
-/** To RFLAGS. */
+/** To RFLAGS. C1 stays, as on every processor seen: the SDM's zero comes only with a stack fault. */
 const comparisonFlags =
   (kind: 'quiet' | 'signalling'): Semantics =>
   (b, _w, x, y) => {
@@ -242,6 +242,7 @@ const comparisonFlags =
       [ZF, bit(C3)],
       ...[OF, SF, AF].map((flag) => [flag, b.imm(0)] as const),
     ]);
+    keepC1(b);
   };
 
 const signalling = comparison('signalling');

@@ -138,10 +138,16 @@ const scale: Operation = (_f, env, a, b) => {
   if (x.denormal || y.denormal) env.flags |= DE;
   if (x.kind !== 'finite') return a;
   if (y.kind === 'infinite') return (y.negative ? zero : infinity)(EXTENDED, x.negative);
+  if (y.kind === 'zero') return unchanged(env, x, a);
   const exponent = toInteger(EXTENDED, { ...quiet(), rounding: TO_ZERO }, b, 17);
   const saturated = y.exponent + 63 >= 16 ? (y.negative ? -FAR : FAR) : Number(exponent);
   return scaled(env, x, x.exponent + saturated);
 };
+
+/** What is denormal does not underflow by that: so an Intel processor has it. */
+const unchanged = (env: Environment, x: Unpacked, bits: bigint): bigint =>
+  (bits & INTEGER_BIT) === 0n ? bits : round(EXTENDED, env, x.negative, x.significand, x.exponent);
+const INTEGER_BIT = 1n << 63n;
 
 /** Unmasked, what is out of range even when the exponent is wrapped is infinity or zero, as AMD has it. */
 const scaled = (env: Environment, x: Unpacked, exponent: number): bigint => {
@@ -195,8 +201,7 @@ export const remainder = (
   if (x.kind === 'infinite' || y.kind === 'zero') return [invalid(EXTENDED, env), undefined];
   if (x.denormal || y.denormal) env.flags |= DE;
   if (x.kind === 'zero') return [a, 0];
-  if (y.kind === 'infinite')
-    return [round(EXTENDED, env, x.negative, x.significand, x.exponent), 0];
+  if (y.kind === 'infinite') return [unchanged(env, x, a), 0];
   return reduce(env, nearest, x, y);
 };
 

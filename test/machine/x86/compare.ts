@@ -62,8 +62,9 @@ export const compareCases = (
   tally: Tally,
   mode: CodeMode = 64,
 ): void => {
-  const generator = new Generator(seed, mode);
-  const subject = new Subject();
+  const { maker } = oracle;
+  const generator = new Generator(seed, mode, maker);
+  const subject = new Subject(maker);
   const cases = new ArrayBuffer(count * CASE_BYTES);
   const results = new ArrayBuffer(count * CASE_BYTES);
   const operations: (Operation | Undecodable)[] = [];
@@ -71,24 +72,21 @@ export const compareCases = (
     const i = operations.length;
     const test = new Case(cases, i);
     const op = generator.fill(test);
-    if (explained(test, op)) tally.explained++;
+    if (explained(test, op, maker)) tally.explained++;
     else if (subject.run(test, new Case(results, i)) === undefined) tally.skipped++;
     else operations.push(op);
   }
   const given = cases.slice(0);
   oracle.run(cases);
   operations.forEach((op, i) => {
-    judge(op, new Case(given, i), new Case(results, i), new Case(cases, i), tally);
+    const ours = new Case(results, i);
+    record(op, ours, tally);
+    const found = differences(ours, new Case(cases, i), maker);
+    if (found.length > 0) tally.differences.push(describeCase(new Case(given, i), found));
   });
 };
 
-const judge = (
-  op: Operation | Undecodable,
-  test: Case,
-  ours: Case,
-  native: Case,
-  tally: Tally,
-): void => {
+const record = (op: Operation | Undecodable, ours: Case, tally: Tally): void => {
   tally.compared++;
   const completed = ours.get(VECTOR) === BigInt(COMPLETED);
   if (!completed) tally.faults++;
@@ -96,6 +94,4 @@ const judge = (
     const key = `${op.form.row.name} ${op.form.text}`;
     tally.forms.set(key, (tally.forms.get(key) ?? 0) + 1);
   }
-  const found = differences(ours, native);
-  if (found.length > 0) tally.differences.push(describeCase(test, found));
 };

@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz:isa -- --seconds N [--seed S] [--mode 64|32|16]`: until the time is over, fresh random cases against the processor, and blocks of
- * random code on the interpreter against the evaluator.
+ * `npm run fuzz:isa -- --seconds N [--seed S] [--mode 64|32|16] [--twins BLOCKS]`: until the time is over, fresh random cases against the
+ * processor, of every mode unless one is given, and blocks of random code on the interpreter against the evaluator: so many after each
+ * batch of cases; `--twins 0` is for the processor alone.
  */
 import { parseArgs } from 'node:util';
 import type { CodeMode } from '../../../machine/vcpu.ts';
@@ -9,25 +10,32 @@ import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
 import { Twins } from './twins.ts';
 
 const BATCH = 20_000;
-/** Blocks of code for a batch of cases, which take about as long. */
-const BLOCKS = 2000;
+/** They take about as long as a batch of cases. */
+const BLOCKS = '2000';
 const SHOWN = 10;
+const EVERY_MODE: readonly CodeMode[] = [64, 64, 64, 32, 16];
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' }, mode: { type: 'string' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Date.now() % 1e9) },
+    mode: { type: 'string' },
+    twins: { type: 'string', default: BLOCKS },
+  },
 });
 if (!hasOracle) throw new Error(`fuzz:isa needs ${ORACLE}`);
-const end = Date.now() + Number(values.seconds ?? 60) * 1000;
-const mode = Number(values.mode ?? 64) as CodeMode;
-let seed = Number(values.seed ?? Date.now() % 1e9);
-console.log(`first seed ${seed}`);
+const end = Date.now() + Number(values.seconds) * 1000;
+const modes = values.mode === undefined ? EVERY_MODE : [Number(values.mode) as CodeMode];
+const blocks = Number(values.twins);
+const first = Number(values.seed);
+console.log(`first seed ${first}`);
 const oracle = nativeOracle();
 const tally = newTally();
-const twins = new Twins(seed);
+const twins = new Twins(first);
 try {
-  while (Date.now() < end && tally.differences.length < 1000) {
-    compareCases(oracle, seed++, BATCH, tally, mode);
-    for (let i = 0; i < BLOCKS && twins.tally.differences.length < SHOWN; i++) twins.compare();
+  for (let n = 0; Date.now() < end && tally.differences.length < 1000; n++) {
+    compareCases(oracle, first + n, BATCH, tally, modes[n % modes.length]);
+    for (let i = 0; i < blocks && twins.tally.differences.length < SHOWN; i++) twins.compare();
   }
 } finally {
   oracle.dispose();

@@ -44,6 +44,7 @@ import {
 import { windowOffset } from './effective-address.ts';
 import { isBlock } from './explained.ts';
 import { anyFloat, anyMxcsr } from './float-values.ts';
+import type { Maker } from './maker.ts';
 import { anyExtended, getX87, putX87, renew, X87Pool } from './x87-values.ts';
 
 /** The forms of a mode. */
@@ -117,11 +118,14 @@ export class Generator {
   readonly #pool: X87Pool;
   readonly #x87 = new X87Registers();
   readonly #mode: CodeMode;
+  readonly #maker: Maker;
   readonly #forms: readonly Form[];
   #length = 0;
 
-  constructor(seed: number, mode: CodeMode = 64) {
+  /** `maker`: of the processor that is to run the cases. */
+  constructor(seed: number, mode: CodeMode = 64, maker: Maker = 'intel') {
     this.#mode = mode;
+    this.#maker = maker;
     this.#forms = formsOf(mode);
     this.#random = new Choices(seed);
     this.#noise = this.#random.bytes(NOISE);
@@ -145,7 +149,7 @@ export class Generator {
       test.set(VECTORS + 8 * r.below(32), this.#value());
     }
     this.#pool.fill(this.#x87);
-    putX87(test, this.#x87);
+    putX87(test, this.#x87, this.#maker);
     test.set(MODE, BigInt(this.#mode === 64 ? 0 : this.#mode));
     for (let i = 0; i < 16; i++) this.#register(test, i, this.#value());
     if (r.chance(85)) this.#register(test, RSP, this.#pointer());
@@ -178,7 +182,7 @@ export class Generator {
       else if (usesX87(op.form)) this.#memoryNumber(test, op, pointer);
     }
     test.bytes.set(this.#bytes.subarray(0, 15), CODE_BYTES);
-    return op;
+    return decode(test.code, this.#mode); // its displacement may be another now
   }
 
   #value(): bigint {
@@ -275,7 +279,7 @@ export class Generator {
   #renewX87(test: Case): void {
     getX87(test, this.#x87);
     renew(this.#random, this.#x87);
-    putX87(test, this.#x87);
+    putX87(test, this.#x87, this.#maker);
   }
 
   /** Makes a number of what lies at `pointer`. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { compileC } from '../../support/c-program.ts';
 import { hasTool } from '../../support/tools.ts';
 import { CODE, DATA, FILL, FPU_BYTES, GS_BASE, WINDOW_HIGH, WINDOW_LOW } from './case.ts';
+import { hostMaker, type Maker } from './maker.ts';
 
 export const hasOracle = arch() === 'x64' && platform() === 'linux' && hasTool('gcc');
 export const ORACLE = 'gcc on an x86-64 Linux host';
@@ -103,6 +104,8 @@ int main(int argc, char **argv) {
 `;
 
 export interface NativeOracle {
+  /** Of the processor. */
+  readonly maker: Maker;
   /** Executes every case in `cases`, in place. */
   run(cases: ArrayBuffer): void;
   dispose(): void;
@@ -113,6 +116,7 @@ export const nativeOracle = (): NativeOracle => {
   const directory = mkdtempSync(join(tmpdir(), 'hospes-isa-'));
   const file = join(directory, 'cases');
   return {
+    maker: hostMaker(),
     run: (cases) => {
       writeFileSync(file, new Uint8Array(cases));
       program.run([file]);

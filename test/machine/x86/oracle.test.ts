@@ -1,5 +1,4 @@
-import { cpus } from 'node:os';
-import { describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import type { CodeMode } from '../../../machine/vcpu.ts';
 import { itNeeds } from '../../support/tools.ts';
 import { compareCases, newTally } from './compare.ts';
@@ -8,9 +7,6 @@ import { hasOracle, nativeOracle, ORACLE } from './native-oracle.ts';
 
 const BATCH = 20_000;
 
-// What another maker's processor does otherwise is not listed yet in explained.ts: nothing could be installed for it.
-const known = !hasOracle || /^AMD/.test(cpus()[0]?.model ?? '');
-
 describe('the evaluator', () => {
   for (const [mode, what, batches] of [
     [64, '140,000 random cases', 7],
@@ -18,8 +14,7 @@ describe('the evaluator', () => {
     [16, '20,000 of its code of 16 bits', 1],
   ] as const) {
     const name = `does what the processor does, in ${what}`;
-    if (!known) it.skip(`${name} [skipped: so far only for AMD's processors, see docs/isa.md]`);
-    else itNeeds(ORACLE, hasOracle, name, () => compare(mode, batches));
+    itNeeds(ORACLE, hasOracle, name, () => compare(mode, batches));
   }
 });
 

@@ -12,6 +12,7 @@ import {
 import type { Choices } from '../../properties/choices.ts';
 import type { Case } from './case.ts';
 import { FCW } from './case.ts';
+import type { Maker } from './maker.ts';
 
 const BIAS = 0x3fff;
 const TOP_BIT = 1n << 63n;
@@ -96,16 +97,16 @@ const anyControl = (r: Choices): number => {
   return modes | masks;
 };
 
-/** Of the image only what is not zero is written. */
-export const putX87 = (test: Case, x87: X87Registers): void => {
+/** FOP, FIP and FDP as FXSAVE shows them: AMD's does only while an exception is pending. @source APM vol. 2, 11.4.4 */
+export const putX87 = (test: Case, x87: X87Registers, maker: Maker): void => {
   const { view } = test;
   view.setUint16(FCW, x87.control, true);
   view.setUint16(FCW + 2, x87.status, true);
   view.setUint16(FCW + 4, x87.valid, true);
-  const pending = (x87.status & SUMMARY) !== 0;
-  view.setUint16(FCW + 6, pending ? x87.opcode : 0, true);
-  test.set(FCW + 8, pending ? x87.ip : 0n);
-  test.set(FCW + 16, pending ? x87.dp : 0n);
+  const shown = maker === 'intel' || (x87.status & SUMMARY) !== 0;
+  view.setUint16(FCW + 6, shown ? x87.opcode : 0, true);
+  test.set(FCW + 8, shown ? x87.ip : 0n);
+  test.set(FCW + 16, shown ? x87.dp : 0n);
   const after = 2 * top(x87);
   test.stackWords.set(x87.words.subarray(after), 0);
   test.stackWords.set(x87.words.subarray(0, after), 16 - after);

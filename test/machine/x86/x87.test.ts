@@ -59,6 +59,19 @@ describe('the x87', () => {
     expect(state.rip).toBe(CODE + 8n);
   });
 
+  it.each([
+    ['FPREM by infinity', 'd9 f8', 0x7fff8000000000000000n],
+    ['FSCALE by zero', 'd9 fd', 0n],
+  ])('does not underflow where a denormal number stays what it is: %s', (_what, code, by) => {
+    const { x87, evaluator } = machine(code);
+    x87.control = 0x36f;
+    x87.valid = 0xff;
+    x87.setRegister(0, 5n);
+    x87.setRegister(1, by);
+    expect(evaluator.step()).toEqual({ kind: 'done' });
+    expect([x87.register(0), x87.status]).toEqual([5n, 2]); // DE
+  });
+
   it('is left with its registers in use by MMX, until EMMS', () => {
     // movd mm2, eax; emms
     const { state, x87, evaluator } = machine('0f 6e d0  0f 77');
