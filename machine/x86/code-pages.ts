@@ -100,6 +100,8 @@ export class CodePages {
     const { u8 } = this.#memory;
     const host = this.#memory.frameAt(mfn);
     let at = offset;
+    /** The handler of the instruction before, and its record. */
+    let [before, last] = [HANDLER_MISS, 0];
     for (let i = 0; i < AHEAD && at < PAGE_BYTES; i++) {
       if (i > 0 && page.knows(at)) break;
       const end = Math.min(at + MAX_LENGTH, PAGE_BYTES);
@@ -117,6 +119,9 @@ export class CodePages {
         return;
       }
       this.#write(record, handler, at, operation);
+      const fused = this.#handlers.fused(before, handler);
+      if (fused !== undefined) page.fuse(last, fused, operation.length);
+      [before, last] = [handler, record];
       at += operation.length;
     }
     if (at >= PAGE_BYTES) page.append(HANDLER_PAGE_END, at);

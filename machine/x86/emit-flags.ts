@@ -24,7 +24,18 @@ const AUX_SF = 2n;
 /** The vCPU block. */
 const CPU = 0;
 
+/** What the flags were last made of, if that is known: a condition need not ask them, then. */
+interface Known {
+  readonly kind: 'sub' | 'logic';
+  readonly w: Width;
+  readonly result: Value;
+  readonly x: Value;
+  readonly y: Value;
+}
+
 export class EmitFlags extends EmitVectors {
+  protected known: Known | undefined;
+
   constructor(code: WasmCode) {
     super(code, BOUNCE);
   }
@@ -37,6 +48,9 @@ export class EmitFlags extends EmitVectors {
     y: Value,
     { mask = STATUS, when }: FlagOptions<Value> = {},
   ): void {
+    const whole = mask === STATUS && when === undefined;
+    const compares = kind === 'sub' || kind === 'logic';
+    this.known = whole && compares ? { kind, w, result, x, y } : undefined;
     if (when !== undefined) this.#if(when);
     const carries = this.#carries(kind, w, result, x, y);
     const kept = mask === STATUS ? carries : this.#keepCf(carries);
@@ -46,6 +60,7 @@ export class EmitFlags extends EmitVectors {
   }
 
   setFlags(flags: ReadonlyArray<readonly [flag: number, value: Value]>, when?: Value): void {
+    this.known = undefined;
     const values = new Map(flags);
     if (when !== undefined) this.#if(when);
     if (values.has(ZF) || values.has(SF) || values.has(PF)) this.#explicit(values);
@@ -92,7 +107,9 @@ export class EmitFlags extends EmitVectors {
   /** Condition `code` of jcc, setcc and cmovcc: pairs, of which the odd one is the contrary. */
   condition(code: number): Value {
     const pair = code >> 1;
-    if (pair === 6 || pair === 7) this.#less(pair === 7);
+    const known = this.known && this.#knownCondition(pair, this.known);
+    if (known !== undefined) this.pushCondition(known);
+    else if (pair === 6 || pair === 7) this.#less(pair === 7);
     else if (pair === 3) {
       this.#pushFlag(CF);
       this.#pushFlag(ZF);
@@ -100,6 +117,30 @@ export class EmitFlags extends EmitVectors {
     } else this.#pushFlag([OF, CF, ZF, 0, SF, PF][pair]!);
     if ((code & 1) === 1) this.code.plain('i32.eqz');
     return this.result(I32);
+  }
+
+  /** The pairs of conditions 1 to 4, 6 and 7 from what was compared. */
+  #knownCondition(pair: number, { kind, w, result, x, y }: Known): Value | undefined {
+    const [left, right] = kind === 'sub' ? [x, y] : [result, this.imm(0)];
+    switch (pair) {
+      case 1:
+        return this.ltu(this.zext(w, left), this.zext(w, right));
+      case 2:
+        return this.eq(result, this.imm(0));
+      case 3:
+        return this.compare('i64.le_u', this.zext(w, left), this.zext(w, right));
+      case 4:
+        return this.compare('i64.lt_s', this.sext(w, result), this.imm(0));
+      case 6:
+      case 7:
+        return this.compare(
+          pair === 6 ? 'i64.lt_s' : 'i64.le_s',
+          this.sext(w, left),
+          this.sext(w, right),
+        );
+      default:
+        return undefined;
+    }
   }
 
   /** All status flags in their places. */

@@ -9,7 +9,7 @@ import { NotGenerated, type Value } from './emit-values.ts';
 import type { WithoutX87 } from './emit-x87.ts';
 import { RF, STATUS, VM, ZF } from './flags.ts';
 import { IMMEDIATE, OFFSET, PAGE_VA, RECORD_SIZE, VECTORS_OFF } from './record.ts';
-import type { HandlerOperand } from './signature.ts';
+import type { HandlerOperand, Signature } from './signature.ts';
 import { isVector } from './units.ts';
 import { I64 } from './wasm-code.ts';
 
@@ -24,12 +24,27 @@ export class Emitter extends EmitOperands implements WithoutX87 {
 
   /** The whole handler. @throws NotGenerated */
   handler(): void {
+    this.#perform();
+    if (!this.#left) this.#advance();
+  }
+
+  /** The handler of this instruction and of the one after it, which is as if each had its own. `alone`: where only this one is done. */
+  fused(following: Signature, alone: number): void {
+    const { code, at } = this;
+    code.get(at.budget).i32(1).plain('i32.le_s').brIf(alone);
+    this.#perform();
+    this.#step();
+    const next = new Emitter(code, at, this.places, following);
+    next.known = this.known;
+    next.handler();
+  }
+
+  #perform(): void {
     const { operation, operands } = this.signature;
     if (isVector(operation.form))
       this.code.get(CPU).access('i32.load', VECTORS_OFF).brIf(this.places.bail);
     const builder = this as unknown as Builder<Value, HandlerOperand>;
     operation.form.row.semantics!(builder, operation.width, ...operands);
-    if (!this.#left) this.#advance();
   }
 
   pushFrames(): never {
@@ -154,10 +169,15 @@ export class Emitter extends EmitOperands implements WithoutX87 {
   }
 
   /** To the record after this one. */
-  #advance(): void {
+  #step(): void {
     const { record } = this.at;
     this.#count();
-    this.code.get(record).i32(RECORD_SIZE).plain('i32.add').set(record).br(this.places.next);
+    this.code.get(record).i32(RECORD_SIZE).plain('i32.add').set(record);
+  }
+
+  #advance(): void {
+    this.#step();
+    this.code.br(this.places.next);
   }
 
   #go(to: Value): void {

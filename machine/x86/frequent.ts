@@ -22,9 +22,9 @@ const FREQUENT: Readonly<Record<string, string>> = {
   movsxd: '8: rr rm rx',
   lea: '4: rm rx  8: rm rx',
   add: ALU,
-  sub: '4: rr ri rm  8: rr ri rm',
-  and: '4: rr ri rm  8: rr ri',
-  or: '4: rr ri  8: rr ri',
+  sub: '4: rr ri rm fi  8: rr ri rm fi',
+  and: '1: rr ri fi  4: rr ri rm fi  8: rr ri fi',
+  or: '1: rr  4: rr ri rm mr  8: rr ri rm',
   xor: '4: rr ri rm  8: rr rm rx',
   cmp: `1: rr ri fi mi  ${ALU}`,
   test: '1: rr fi  4: rr ri  8: rr',
@@ -32,6 +32,7 @@ const FREQUENT: Readonly<Record<string, string>> = {
   shr: SHIFT,
   sar: SHIFT,
   rol: SHIFT,
+  ror: SHIFT,
   imul: '4: rr rri  8: rr rri rm',
   neg: '4: r  8: r',
   not: '4: r  8: r',
@@ -50,6 +51,14 @@ const FREQUENT: Readonly<Record<string, string>> = {
   movdqa: '16: vv vm mv',
   movdqu: '16: vm',
   pxor: '16: vv',
+  por: '16: vv',
+  pand: '16: vv',
+  paddd: '16: vv',
+  pslld: '16: vi',
+  psrld: '16: vi',
+  pcmpeqb: '16: vv',
+  pmovmskb: '4: rv',
+  movq: '16: vm  8: mv',
   movsd: '16: vm  8: mv',
   movapd: '16: vv',
   addsd: '8: vv vm',
@@ -70,12 +79,35 @@ const wanted: ReadonlySet<string> = new Set(
   ),
 );
 
-const isFrequent = ({ operation, operands }: Signature): boolean => {
+const nameOf = ({ operation, operands }: Signature): string => {
   const shapes = operands.map(
     ({ shape }) =>
       LETTERS[shape] ?? (shape.startsWith('%') ? 'f' : shape.startsWith('?') ? 'c' : 's'),
   );
-  return wanted.has(`${operation.form.row.name} ${operation.width} ${shapes.join('')}`);
+  return `${operation.form.row.name} ${operation.width} ${shapes.join('')}`;
+};
+
+const isFrequent = (each: Signature): boolean => wanted.has(nameOf(each));
+
+/** What is followed by a conditional branch all the time, and on which conditions; processors fuse these, too. */
+const COMPARES: ReadonlyArray<readonly [compares: string, conditions: string]> = [
+  ['cmp 1 ri; cmp 1 fi; cmp 1 mi', '4 5 6 7'],
+  ['cmp 4 fi; cmp 4 mi; cmp 8 ri', '4 5 6 7'],
+  ['cmp 4 rr; cmp 4 ri; cmp 8 rr', '2 3 4 5 6 7 c d e f'],
+  ['test 1 rr; test 4 rr; test 8 rr', '4 5 8 9 e f'],
+];
+
+/** Pairs of `signatures` that have a handler of their own. */
+export const frequentPairs = (
+  signatures: readonly Signature[],
+): Array<{ readonly signature: Signature; readonly following: Signature }> => {
+  const branches = signatures.filter((each) => nameOf(each) === 'jcc 8 cn');
+  return COMPARES.flatMap(([compares, conditions]) => {
+    const first = signatures.filter((each) => compares.split('; ').includes(nameOf(each)));
+    const shapes = conditions.split(' ').map((digit) => `?${Number.parseInt(digit, 16)}`);
+    const second = branches.filter(({ operands }) => shapes.includes(operands[0]!.shape));
+    return first.flatMap((signature) => second.map((following) => ({ signature, following })));
+  });
 };
 
 export const frequentSignatures = (): Signature[] =>

@@ -2,8 +2,8 @@
  * The handlers of one machine: the interpreter's main function over its memory, and in a table those that were called as
  * functions since.
  */
-import { frequentSignatures } from './frequent.ts';
-import { mainModule, rareModule } from './interpreter.ts';
+import { frequentPairs, frequentSignatures } from './frequent.ts';
+import { type InRun, mainModule, rareModule } from './interpreter.ts';
 import { FIRST_HANDLER } from './record.ts';
 import type { Signature } from './signature.ts';
 
@@ -11,7 +11,7 @@ import type { Signature } from './signature.ts';
 const TABLE_SIZE = 4096;
 
 /** For all machines: the handlers in `run` and its module, generated when one is first needed. */
-let main: { readonly module: WebAssembly.Module; readonly signatures: readonly Signature[] };
+let main: { readonly module: WebAssembly.Module; readonly handlers: readonly InRun[] };
 /** Modules of rare handlers, for all machines; undefined: the evaluator has to do it. */
 const modules = new Map<string, WebAssembly.Module | undefined>();
 
@@ -28,11 +28,15 @@ export class Handlers {
   /** By number, less FIRST_HANDLER. */
   readonly #signatures: Signature[] = [];
   readonly #numbers = new Map<string, number>();
+  /** By the handlers of both. */
+  readonly #fused = new Map<number, number>();
 
   constructor(memory: WebAssembly.Memory, slow: SlowAccess) {
     if (main === undefined) {
-      const signatures = frequentSignatures().reverse();
-      main = { module: mainModule(signatures), signatures };
+      const signatures = frequentSignatures();
+      const single = signatures.map((signature) => ({ signature }));
+      const handlers = [...single, ...frequentPairs(signatures)];
+      main = { module: mainModule(handlers), handlers };
     }
     const make = (handler: number): void => this.#make(handler - FIRST_HANDLER);
     const env = { memory, slow, make, table: this.#table };
@@ -41,16 +45,34 @@ export class Handlers {
     this.#env = { memory, walk: walk! };
     this.#lazy = lazy!;
     this.#bails = bails!;
-    for (const each of main.signatures) this.numberOf(each);
+    for (const { signature, following } of main.handlers)
+      if (following) this.#fuse(signature, following);
+      else this.numberOf(signature);
   }
 
   /** The handler of instructions of this signature. */
   numberOf(signature: Signature): number {
     const known = this.#numbers.get(signature.key);
     if (known !== undefined) return known;
+    const number = this.#add(signature);
+    this.#numbers.set(signature.key, number);
+    return number;
+  }
+
+  /** The handler of an instruction whose handler is `first` together with one after it, whose handler is `second`, if there is one. */
+  fused(first: number, second: number): number | undefined {
+    return this.#fused.get(first * TABLE_SIZE + second);
+  }
+
+  /** As a function it does the first instruction alone. */
+  #fuse(first: Signature, second: Signature): void {
+    const key = this.numberOf(first) * TABLE_SIZE + this.numberOf(second);
+    this.#fused.set(key, this.#add(first));
+  }
+
+  #add(signature: Signature): number {
     const i = this.#signatures.push(signature) - 1;
     this.#table.set(i, this.#lazy);
-    this.#numbers.set(signature.key, FIRST_HANDLER + i);
     return FIRST_HANDLER + i;
   }
 

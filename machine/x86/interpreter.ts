@@ -58,6 +58,12 @@ export const REASON_SLOW = 3;
 /** An access was refused: whoever `slow` called knows why. */
 export const REASON_FAILED = 4;
 
+/** A handler in `run`: of an instruction, and maybe of the one after it, too. */
+export interface InRun {
+  readonly signature: Signature;
+  readonly following?: Signature;
+}
+
 const CPU = 0;
 const BUDGET = 1;
 const RECORD = 2;
@@ -78,8 +84,8 @@ const RUN_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] };
 /** (vCPU block, budget, record) to the next record, or what else comes next; the budget left is in the block. */
 const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32], results: [I32] };
 
-/** The main module: `run`, `walk`, and `lazy` and `bails` for the table. */
-export const mainModule = (signatures: readonly Signature[]): WebAssembly.Module =>
+/** The main module: `run` with handlers for each of `signatures` and of pairs of them, `walk`, and `lazy` and `bails` for the table. */
+export const mainModule = (handlers: readonly InRun[]): WebAssembly.Module =>
   wasmModule({
     imports: [
       ['slow', SLOW_TYPE],
@@ -87,7 +93,7 @@ export const mainModule = (signatures: readonly Signature[]): WebAssembly.Module
     ],
     functions: [
       ['walk', WALK_TYPE, walkFunction(SLOW)],
-      ['run', RUN_TYPE, runFunction(signatures)],
+      ['run', RUN_TYPE, runFunction(handlers)],
       ['lazy', RARE_TYPE, lazyFunction()],
       ['bails', RARE_TYPE, bailsFunction()],
     ],
@@ -101,7 +107,7 @@ export const rareModule = (signature: Signature): WebAssembly.Module | undefined
   return wasmModule({ imports: [['walk', WALK_TYPE]], functions: [['rare', RARE_TYPE, code]] });
 };
 
-const runFunction = (signatures: readonly Signature[]): WasmCode => {
+const runFunction = (handlers: readonly InRun[]): WasmCode => {
   const code = new WasmCode(RUN_TYPE.parameters.length);
   const at: Registers = { budget: BUDGET, record: code.local(I32), target: code.local(I64) };
   const reason = code.local(I32);
@@ -120,8 +126,8 @@ const runFunction = (signatures: readonly Signature[]): WasmCode => {
   const rare = code.block();
   const absent = code.block();
   code.get(BUDGET).i32(0).plain('i32.le_s').brIf(spent);
-  dispatch(code, at, { next, jump, bail, miss, rare }, handler, signatures);
-  bodies(code, at, { next, jump, bail, absent }, signatures);
+  dispatch(code, at, { next, jump, bail, miss, rare }, handler, handlers.length);
+  bodies(code, at, { next, jump, bail, absent }, rare, handlers);
   code.end(); // absent
   fill(code, at, { next, failed }, handler);
   code.end(); // rare
@@ -140,16 +146,16 @@ const runFunction = (signatures: readonly Signature[]): WasmCode => {
   return code;
 };
 
-/** To the handler of the record: one of `signatures`, for each of which a block is open afterwards, or one that is no instruction. */
+/** To the handler of the record: one of so many `handlers`, for each of which a block is open afterwards, or one that is no instruction. */
 const dispatch = (
   code: WasmCode,
   at: Registers,
   places: Readonly<Record<'next' | 'jump' | 'bail' | 'miss' | 'rare', number>>,
   handler: number,
-  signatures: readonly Signature[],
+  handlers: number,
 ): void => {
   code.get(at.record).access('i32.load16_u', HANDLER).set(handler);
-  const labels = signatures.map(() => code.block()).reverse();
+  const labels = Array.from({ length: handlers }, () => code.block()).reverse();
   const pageEnd = code.block();
   const elsewhere = code.block();
   const crossing = code.block();
@@ -336,18 +342,21 @@ const follow = (code: WasmCode, at: Registers, reason: number, leave: number): v
   code.set(at.record);
 };
 
-/** The handlers of `signatures`, each after the end of its block. */
+/** The handlers, each after the end of its block. */
 const bodies = (
   code: WasmCode,
   at: Registers,
   places: Places,
-  signatures: readonly Signature[],
+  alone: number,
+  handlers: readonly InRun[],
 ): void => {
   const kept = code.taken;
-  for (const signature of signatures) {
+  for (const { signature, following } of handlers) {
     code.end();
     code.reuse(kept);
-    new Emitter(code, at, places, signature).handler();
+    const emitter = new Emitter(code, at, places, signature);
+    if (following) emitter.fused(following, alone);
+    else emitter.handler();
   }
 };
 

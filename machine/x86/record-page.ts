@@ -16,6 +16,8 @@ import {
 } from './record.ts';
 
 const TABLE_BYTES = FIRST_RECORD * RECORD_SIZE;
+/** Of code that one handler does. */
+const MOST_BYTES = 2 * MAX_LENGTH;
 
 export class RecordPage {
   readonly base: number;
@@ -88,10 +90,16 @@ export class RecordPage {
     this.#aim(branch, this.#find(to));
   }
 
+  /** Handler `handler` does the instruction of `record` and the one after it, which is so many bytes long. */
+  fuse(record: number, handler: number, length: number): void {
+    this.#view.setUint16(record + HANDLER, handler, true);
+    this.#view.setUint8(record + LENGTH, this.#view.getUint8(record + LENGTH) + length);
+  }
+
   /** Forget what is decoded of `bytes` bytes from offset `from` on. */
   forget(from: number, bytes: number): void {
     const end = Math.min(from + bytes, 4096);
-    for (let at = Math.max(0, from - MAX_LENGTH + 1); at < end; at++) {
+    for (let at = Math.max(0, from - MOST_BYTES + 1); at < end; at++) {
       const record = this.#find(at);
       if (record !== 0 && at + this.#view.getUint8(record + LENGTH) > from)
         this.#view.setUint16(record + HANDLER, HANDLER_MISS, true);

@@ -83,7 +83,8 @@ export const signatureOf = (operation: Operation, at: number): Signature | undef
     const o = operation.operands[i]!;
     operands.push({ width: o.width, shape, slot: i });
     const aligned = o.kind === 'memory' && o.aligned ? 'a' : '';
-    key += ` ${shape}${o.width}${aligned}`;
+    // How many bytes a branch's displacement has, no handler sees.
+    key += o.kind === 'relative' ? ` ${shape}` : ` ${shape}${o.width}${aligned}`;
   }
   if (traits.rep) key += ` r${repeat}`;
   // Only rows that count with the address size have none with it but in an operand.

@@ -36,6 +36,8 @@ export const PLAIN = {
   'i64.ne': 0x52,
   'i64.lt_s': 0x53,
   'i64.lt_u': 0x54,
+  'i64.le_s': 0x57,
+  'i64.le_u': 0x58,
   'i64.ge_u': 0x5a,
   'i64.clz': 0x79,
   'i64.ctz': 0x7a,
@@ -149,7 +151,7 @@ export class WasmCode {
   }
 
   i32(value: number): this {
-    return this.byte(0x41).#s64(BigInt(value | 0));
+    return this.byte(0x41).#s32(value | 0);
   }
 
   i64(value: bigint): this {
@@ -266,6 +268,15 @@ export class WasmCode {
   #open(opcode: number): number {
     this.byte(opcode).byte(VOID);
     return ++this.#depth;
+  }
+
+  #s32(value: number): this {
+    let rest = value;
+    while (rest < -64 || rest > 63) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>= 7;
+    }
+    return this.byte(rest & 0x7f);
   }
 
   #s64(value: bigint): this {
