@@ -85,6 +85,10 @@ const pointer = (r: Choices): bigint => BigInt(DATA + 512 + r.below(PAGE - 1024)
 const jump = (r: Choices): Uint8Array =>
   Uint8Array.from([0x70 + r.below(16), r.chance(50) ? r.below(30) : 256 - r.below(40)]);
 
+/** Of two registers: with a jump after it one handler does both. */
+const comparison = (r: Choices): Uint8Array =>
+  Uint8Array.from([r.pick([0x39, 0x84, 0x85]), 0xc0 + r.below(64)]);
+
 /** Mostly one that stays near what its registers point to, and that does not leave. */
 const instruction = (r: Choices, generator: Generator, setup: Case): Uint8Array => {
   for (;;) {
@@ -180,15 +184,22 @@ export class Twins {
   #block(setup: Case, start: number): string {
     const r = this.#random;
     const lines: string[] = [];
-    let at = start;
+    let [at, compared] = [start, false];
     while (lines.length < BLOCK && at < 2 * PAGE - 16) {
-      const bytes = r.chance(10) ? jump(r) : instruction(r, this.#generator, setup);
+      const bytes = this.#instruction(setup, compared);
+      compared = bytes.length === 2 && bytes[1]! >= 0xc0 && r.chance(80);
       this.#image.set(bytes, at);
       const address = CODE + at;
       lines.push(`  ${address.toString(16)} ${disassembleBytes(bytes, BigInt(address))}`);
       at += bytes.length;
     }
     return lines.join('\n');
+  }
+
+  #instruction(setup: Case, compared: boolean): Uint8Array {
+    const r = this.#random;
+    if (compared || r.chance(8)) return jump(r);
+    return r.chance(5) ? comparison(r) : instruction(r, this.#generator, setup);
   }
 
   #run(budget: number): Outcome {
