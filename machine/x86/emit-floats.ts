@@ -45,9 +45,10 @@ const PROMOTE = 0x5f;
 const FROM_I32 = by(0xfa, 0xfe);
 const TO_I32 = by(0xf8, 0xfc);
 
-/** Bits of a number but its sign; those of the exponent; the exponent's lowest. */
+/** Bits of a number but its sign; those of the exponent; how many these are; the exponent's lowest. */
 const MAGNITUDE = { 4: 0x7fffffffn, 8: 0x7fffffffffffffffn };
 const EXPONENT = { 4: 0x7f800000n, 8: 0x7ff0000000000000n };
+const EXPONENT_BITS = { 4: 8n, 8: 11n };
 const UNIT = { 4: 0x800000n, 8: 0x10000000000000n };
 /** 2^31 as a number; exponents: 2^63; 2^-126 and 2^127, between which a double becomes a single of the common sort. */
 const LIMIT_32 = { 4: 0x4f000000n, 8: 0x41e0000000000000n };
@@ -61,7 +62,45 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
   abstract read(o: HandlerOperand): Value;
 
   float(op: FloatOp, w: FloatWidth, x: Value, y: Value): Value {
+    if (op === 'add' || op === 'sub' || op === 'mul' || op === 'div')
+      return this.#scalar(op, w, x, y);
     return this.#lowest(w, this.vecFloat(op, w, this.#splat(w, x), this.#splat(w, y)));
+  }
+
+  /** Where all three numbers are of the common sort, that is all there is to look at. */
+  #scalar(op: keyof typeof ARITHMETIC, w: FloatWidth, x: Value, y: Value): Value {
+    const { code } = this;
+    this.#requireEasy();
+    const result = this.#operation(op, w, x, y);
+    const usual = this.and(8, this.#usual(w, x, 1n), this.#usual(w, y, 1n));
+    this.pushCondition(this.and(8, usual, this.#usual(w, result, 2n)));
+    code.plain('i32.eqz').if();
+    const [left, right, both] = [x, y, result].map((each) => this.#splat(w, each));
+    const operands = this.#vec(AND, this.#ordinary(w, left!), this.#ordinary(w, right!));
+    this.#require(w, this.#vec(AND, operands, this.#exact(op, w, both!, left!, right!)));
+    code.end();
+    return result;
+  }
+
+  #operation(op: keyof typeof ARITHMETIC, w: FloatWidth, x: Value, y: Value): Value {
+    const { code } = this;
+    for (const each of [x, y]) {
+      this.push(each);
+      if (w === 4) code.plain('i32.wrap_i64').plain('f32.reinterpret_i32');
+      else code.plain('f64.reinterpret_i64');
+    }
+    if (w === 8) code.plain(`f64.${op}`).plain('i64.reinterpret_f64');
+    else code.plain(`f32.${op}`).plain('i32.reinterpret_f32').plain('i64.extend_i32_u');
+    return this.result(I64);
+  }
+
+  /** The exponent is not below `least` and not the highest, which infinity and NaN have. */
+  #usual(w: FloatWidth, x: Value, least: bigint): Value {
+    const bits = EXPONENT_BITS[w];
+    const unit = 1n << (64n - bits);
+    const exponent = this.shl(8, x, this.imm(65 - 8 * w));
+    const above = this.sub(8, exponent, this.imm(least * unit));
+    return this.ltu(above, this.imm(((1n << bits) - 1n - least) * unit));
   }
 
   vecFloat(op: FloatOp, w: FloatWidth, x: Value, y: Value): Value {
