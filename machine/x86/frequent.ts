@@ -79,6 +79,7 @@ const wanted: ReadonlySet<string> = new Set(
   ),
 );
 
+/** What a handler is for, as FREQUENT has it. */
 const nameOf = ({ operation, operands }: Signature): string => {
   const shapes = operands.map(
     ({ shape }) =>
@@ -86,8 +87,6 @@ const nameOf = ({ operation, operands }: Signature): string => {
   );
   return `${operation.form.row.name} ${operation.width} ${shapes.join('')}`;
 };
-
-const isFrequent = (each: Signature): boolean => wanted.has(nameOf(each));
 
 /** What is followed by a conditional branch all the time, and on which conditions; processors fuse these, too. */
 const COMPARES: ReadonlyArray<readonly [compares: string, conditions: string]> = [
@@ -97,18 +96,30 @@ const COMPARES: ReadonlyArray<readonly [compares: string, conditions: string]> =
   ['test 1 rr; test 4 rr; test 8 rr', '4 5 8 9 e f'],
 ];
 
-/** Pairs of `signatures` that have a handler of their own. */
-export const frequentPairs = (
-  signatures: readonly Signature[],
-): Array<{ readonly signature: Signature; readonly following: Signature }> => {
-  const branches = signatures.filter((each) => nameOf(each) === 'jcc 8 cn');
-  return COMPARES.flatMap(([compares, conditions]) => {
-    const first = signatures.filter((each) => compares.split('; ').includes(nameOf(each)));
-    const shapes = conditions.split(' ').map((digit) => `?${Number.parseInt(digit, 16)}`);
-    const second = branches.filter(({ operands }) => shapes.includes(operands[0]!.shape));
-    return first.flatMap((signature) => second.map((following) => ({ signature, following })));
-  });
-};
+/** A handler of an instruction, and maybe of the one after it, too. */
+export interface FrequentHandler {
+  readonly signature: Signature;
+  readonly following?: Signature;
+}
 
-export const frequentSignatures = (): Signature[] =>
-  signaturesOf(rows.filter(({ name }) => FREQUENT[name] !== undefined)).filter(isFrequent);
+/** First those of one instruction each, then the pairs of them. */
+export const frequentHandlers = (): FrequentHandler[] => {
+  const named = new Map<string, Signature[]>();
+  const all = signaturesOf(rows.filter(({ name }) => FREQUENT[name] !== undefined));
+  for (const signature of all) {
+    const name = nameOf(signature);
+    if (wanted.has(name)) named.set(name, [...(named.get(name) ?? []), signature]);
+  }
+  const singles = [...named.values()].flat().map((signature) => ({ signature }));
+  const pairs = COMPARES.flatMap(([compares, conditions]) => {
+    const shapes = conditions.split(' ').map((digit) => `?${Number.parseInt(digit, 16)}`);
+    const branches = named
+      .get('jcc 8 cn')!
+      .filter((each) => shapes.includes(each.operands[0]!.shape));
+    return compares
+      .split('; ')
+      .flatMap((name) => named.get(name)!)
+      .flatMap((signature) => branches.map((following) => ({ signature, following })));
+  });
+  return [...singles, ...pairs];
+};

@@ -2,8 +2,8 @@
  * The handlers of one machine: the interpreter's main function over its memory, and in a table those that were called as
  * functions since.
  */
-import { frequentPairs, frequentSignatures } from './frequent.ts';
-import { type InRun, mainModule, rareModule } from './interpreter.ts';
+import { type FrequentHandler, frequentHandlers } from './frequent.ts';
+import { mainModule, rareModule } from './interpreter.ts';
 import { FIRST_HANDLER } from './record.ts';
 import type { Signature } from './signature.ts';
 
@@ -11,7 +11,7 @@ import type { Signature } from './signature.ts';
 const TABLE_SIZE = 4096;
 
 /** For all machines: the handlers in `run` and its module, generated when one is first needed. */
-let main: { readonly module: WebAssembly.Module; readonly handlers: readonly InRun[] };
+let main: { readonly module: WebAssembly.Module; readonly handlers: readonly FrequentHandler[] };
 /** Modules of rare handlers, for all machines; undefined: the evaluator has to do it. */
 const modules = new Map<string, WebAssembly.Module | undefined>();
 
@@ -33,9 +33,7 @@ export class Handlers {
 
   constructor(memory: WebAssembly.Memory, slow: SlowAccess) {
     if (main === undefined) {
-      const signatures = frequentSignatures();
-      const single = signatures.map((signature) => ({ signature }));
-      const handlers = [...single, ...frequentPairs(signatures)];
+      const handlers = frequentHandlers();
       main = { module: mainModule(handlers), handlers };
     }
     const make = (handler: number): void => this.#make(handler - FIRST_HANDLER);

@@ -21,6 +21,7 @@ import { NotGenerated } from './emit-values.ts';
 import { WALK_PARAMETERS, walkFunction } from './emit-walk.ts';
 import { Emitter } from './emitter.ts';
 import { STATUS } from './flags.ts';
+import type { FrequentHandler } from './frequent.ts';
 import {
   ABSENT_BYTES,
   ABSENT_VA,
@@ -58,12 +59,6 @@ export const REASON_SLOW = 3;
 /** An access was refused: whoever `slow` called knows why. */
 export const REASON_FAILED = 4;
 
-/** A handler in `run`: of an instruction, and maybe of the one after it, too. */
-export interface InRun {
-  readonly signature: Signature;
-  readonly following?: Signature;
-}
-
 const CPU = 0;
 const BUDGET = 1;
 const RECORD = 2;
@@ -84,8 +79,8 @@ const RUN_TYPE: FunctionType = { parameters: [I32, I32], results: [I32] };
 /** (vCPU block, budget, record) to the next record, or what else comes next; the budget left is in the block. */
 const RARE_TYPE: FunctionType = { parameters: [I32, I32, I32], results: [I32] };
 
-/** The main module: `run` with handlers for each of `signatures` and of pairs of them, `walk`, and `lazy` and `bails` for the table. */
-export const mainModule = (handlers: readonly InRun[]): WebAssembly.Module =>
+/** The main module: `run` with `handlers`, `walk`, and `lazy` and `bails` for the table. */
+export const mainModule = (handlers: readonly FrequentHandler[]): WebAssembly.Module =>
   wasmModule({
     imports: [
       ['slow', SLOW_TYPE],
@@ -107,7 +102,7 @@ export const rareModule = (signature: Signature): WebAssembly.Module | undefined
   return wasmModule({ imports: [['walk', WALK_TYPE]], functions: [['rare', RARE_TYPE, code]] });
 };
 
-const runFunction = (handlers: readonly InRun[]): WasmCode => {
+const runFunction = (handlers: readonly FrequentHandler[]): WasmCode => {
   const code = new WasmCode(RUN_TYPE.parameters.length);
   const at: Registers = { budget: BUDGET, record: code.local(I32), target: code.local(I64) };
   const reason = code.local(I32);
@@ -348,7 +343,7 @@ const bodies = (
   at: Registers,
   places: Places,
   alone: number,
-  handlers: readonly InRun[],
+  handlers: readonly FrequentHandler[],
 ): void => {
   const kept = code.taken;
   for (const { signature, following } of handlers) {

@@ -1,12 +1,11 @@
 /**
- * One encoding for every handler that any instruction can need: each form in each operand size, with a register and with
- * both kinds of memory operand, each condition, each repeat prefix, branches within the page and out of it.
+ * One encoding for every handler that the frequent instructions need: each form for 32 and for 64 bits, with a register and
+ * with both kinds of memory operand, each condition, branches within the page and out of it.
  */
 import { decode } from './decoder.ts';
 import type { Form, Row } from './row.ts';
 import { type Signature, signatureOf } from './signature.ts';
 
-const OPERAND_SIZE = 0x66;
 const REX_W = 0x48;
 /** ModRM.rm and what follows: a register, [rbx + n], [rbx + rcx + n]. */
 const REGISTER = [0xc1];
@@ -25,9 +24,7 @@ const modrmOf = (form: Form): number[][] => {
 
 const prefixesOf = (form: Form): number[][] => {
   const mandatory = form.prefix > 0 ? [form.prefix] : [];
-  const sizes = form.prefix === 0 ? [[], [OPERAND_SIZE], [REX_W]] : [[], [REX_W]];
-  const repeats = form.row.traits.rep ? [[], [0xf2], [0xf3]] : [[]];
-  return repeats.flatMap((repeat) => sizes.map((size) => [...repeat, ...mandatory, ...size]));
+  return [mandatory, [...mandatory, REX_W]];
 };
 
 /** Immediates and displacements: small, so that a branch stays in the page, or large. */

@@ -4,7 +4,7 @@ import { ICOUNT, RAX, RBX, RFLAGS, RIP } from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
-import { frequentPairs, frequentSignatures } from '../../../machine/x86/frequent.ts';
+import { frequentHandlers } from '../../../machine/x86/frequent.ts';
 import { encodingsOf } from '../../../machine/x86/representatives.ts';
 import { signatureOf } from '../../../machine/x86/signature.ts';
 import { EngineMachine } from './engine-fixture.ts';
@@ -19,7 +19,8 @@ const VALUES = [0n, 1n, 0x7fn, 0x80n, 0xffn, 0x7fffffffn, 0x80000000n, 0xfffffff
 const pairs = (): Array<{ readonly bytes: Uint8Array; readonly conditions: readonly number[] }> => {
   const conditions = new Map<string, number[]>();
   const forms = new Map<string, Parameters<typeof encodingsOf>[0]>();
-  for (const { signature, following } of frequentPairs(frequentSignatures())) {
+  for (const { signature, following } of frequentHandlers()) {
+    if (following === undefined) continue;
     const { key, operation } = signature;
     const condition = Number(following.operands[0]!.shape.slice(1));
     conditions.set(key, [...(conditions.get(key) ?? []), condition]);

@@ -4,7 +4,7 @@ import * as block from '../../../machine/vcpu.ts';
 import { decode } from '../../../machine/x86/decoder.ts';
 import { disassembleBytes } from '../../../machine/x86/disassembler.ts';
 import { Evaluator } from '../../../machine/x86/evaluator.ts';
-import { frequentSignatures } from '../../../machine/x86/frequent.ts';
+import { frequentHandlers } from '../../../machine/x86/frequent.ts';
 import * as record from '../../../machine/x86/record.ts';
 import { encodingsOf } from '../../../machine/x86/representatives.ts';
 import { signatureOf } from '../../../machine/x86/signature.ts';
@@ -28,7 +28,9 @@ describe('the interpreter', () => {
     const code = host.map(CODE, 'rx');
     for (const page of [DATA, STACK - 4096]) host.map(page, 'rw');
     const { vcpu, engine, machine } = host;
-    const frequent = new Map(frequentSignatures().map((each) => [each.key, each.operation.form]));
+    const frequent = new Map(
+      frequentHandlers().map(({ signature: { key, operation } }) => [key, operation.form]),
+    );
     const evaluated = vi.spyOn(Evaluator.prototype, 'step');
     const left: string[] = [];
     let done = 0;
