@@ -1,11 +1,13 @@
 /** What the engine costs before it has executed anything: to start, and to decode. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ICOUNT } from '../../machine/vcpu.ts';
 import { decode, type Operation } from '../../machine/x86/decoder.ts';
 import { Engine } from '../../machine/x86/engine.ts';
 import { readImage } from './elf.ts';
 import { type Guest, load, newGuest, runToSyscall } from './guest.ts';
 import { processorTime } from './processor-time.ts';
+import { gcc } from './programs.ts';
 import type { Figure, Program } from './types.ts';
 
 const STARTS = 5;
@@ -90,4 +92,38 @@ export const decoding = (programs: readonly Program[]): Figure => {
   });
   const value = costs.toSorted((a, b) => a - b)[ROUNDS >> 1]! / count;
   return { name: 'decoding, an instruction', value, unit: 'µs', aim: 'less than 1' };
+};
+
+const MOVES = 1000;
+const LOOPS = 20_000;
+const MOV_RDX_RBX = [0x48, 0x89, 0xda];
+const MOV_ECX = 0xb9;
+const DEC_ECX = [0xff, 0xc9];
+const JNZ = [0x0f, 0x85];
+
+const word = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer);
+
+/** A loop of register moves, beside that of an interpreter in C: what no handler can be faster than. The best of some runs each. */
+export const dispatching = (directory: string): Figure => {
+  const { status, stdout } = spawnSync(gcc(directory, 'dispatch', 'dispatch.c'), {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`dispatch.c ended with ${status}`);
+  const guest = newGuest();
+  const engine = new Engine(guest.machine);
+  const body = Array.from({ length: MOVES }, () => MOV_RDX_RBX).flat();
+  const back = -(body.length + DEC_ECX.length + JNZ.length + 4);
+  const code = [MOV_ECX, ...word(LOOPS), ...body, ...DEC_ECX, ...JNZ, ...word(back), ...SYSCALL];
+  load(guest, START, Uint8Array.from(code));
+  const all = Array.from({ length: 2 * ROUNDS }, () => {
+    const [from, before] = [processorTime(), guest.vcpu.get(ICOUNT)];
+    runToSyscall(engine, guest, START);
+    return ((processorTime() - from) * 1000) / (guest.vcpu.get(ICOUNT) - before);
+  });
+  return {
+    name: 'a move of a register',
+    value: Math.min(...all),
+    unit: 'ns',
+    aim: `a switch in C: ${Number(stdout).toFixed(2)}`,
+  };
 };

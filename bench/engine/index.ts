@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { hasTool } from '../../test/support/tools.ts';
 import { agreedCount, type Counter, qemuCounter } from './counts.ts';
-import { decoding, startUp } from './figures.ts';
+import { decoding, dispatching, startUp } from './figures.ts';
 import { interpreter } from './interpreter.ts';
 import { native, qemuUser } from './native.ts';
 import { KERNELS, withPrograms } from './programs.ts';
@@ -104,7 +104,10 @@ const { rows, figures } = await withPrograms(kernels, async (programs, directory
   await interpreter.run(programs[0]!, { seconds: WARM_UP, runs: 1 }).catch(() => {}); // said below
   for (const program of programs)
     all.push(...(await measure(program, count, { seconds, runs: RUNS })));
-  return { rows: all, figures: options.json ? [] : [startUp(), decoding(programs)] };
+  return {
+    rows: all,
+    figures: options.json ? [] : [startUp(), decoding(programs), dispatching(directory)],
+  };
 });
 
 if (options.json) console.log(JSON.stringify(rows, null, 2));
