@@ -88,7 +88,7 @@ instruction is decoded, with its operands, and left to the machine: what it does
 ## State
 
 - There: 64-bit mode and compatibility mode, of 32 and of 16 bits (not the modes without EFER.LMA), integer, x87, MMX, SSE and SSE2 instructions, decoder, disassembler, an exact but slow evaluator,
-  and an interpreter in WebAssembly, generated from the rows, that gives the evaluator what it does not do itself.
+  and an interpreter in WebAssembly, generated from the rows, that gives the evaluator what it does not do itself ([engine.md](engine.md)).
 - Whole programs of others: \`test/programs/\` runs static Linux programs, over a small kernel of its own, and compares output, exit status and files with the same program
   run by the processor: over a hundred of busybox's applets, and C with glibc in it (printf, sorting, libm with its exceptions, 128-bit and vector arithmetic, code that
   rewrites itself, faults). Functions of long double that rest on transcendental instructions may differ by four units in the last place.
