@@ -32,6 +32,8 @@ const TABLES = 0x8000;
 const TSS = 0x9000;
 const IDT = 0xa000;
 export const KERNEL_STACK = 0x28000;
+/** To level 3, at label `user`. */
+export const TO_USER = `push $27; push $${STACK - 0x800}; push $0x202; push $35; push $user; iretq`;
 
 /** What selectors name: level 0 code 8 and data 16, level 3 data 24|3 and code 32|3. */
 const GDT: readonly bigint[] = [
