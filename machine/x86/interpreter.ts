@@ -218,9 +218,8 @@ const keepBudget = (code: WasmCode): WasmCode =>
   code.get(CPU).get(BUDGET).access('i32.store', LEFT);
 
 /**
- * Have the access that ABSENT_VA and ABSENT_HOW describe translated, and go to the record again when that has filled the TLB.
- * Else, or when the time that it took is more than was left, `handler` is to be called as a function. What lives longer than a call
- * is in the block meanwhile, so that a compiler need not keep it on its stack everywhere.
+ * Have the access that ABSENT_VA describes translated, and go to the record again when that has filled the TLB. Else, or when
+ * the time that it took is more than was left, `handler` becomes the one that is to be called as a function.
  */
 const fill = (
   code: WasmCode,
@@ -228,6 +227,10 @@ const fill = (
   { next, failed }: { readonly next: number; readonly failed: number },
   handler: number,
 ): void => {
+  // Now, as this may be an instruction that changes itself.
+  code.get(at.record).access('i32.load16_u', HANDLER).tee(handler);
+  code.i32(HANDLER_CROSSING).plain('i32.eq').if();
+  code.get(at.record).access('i32.load16_u', CROSSING_TO).set(handler).end();
   save(code, at, handler);
   code.get(CPU);
   code
@@ -272,7 +275,7 @@ const callRare = (
   code.get(CPU).access('i64.load', TARGET).set(at.target).br(places.jump);
 };
 
-/** Before a call, and after it. */
+/** Before a call, and after it: what lives longer is in the block meanwhile, lest a compiler keep it on its stack everywhere. */
 const save = (code: WasmCode, at: Registers, handler: number): void => {
   code.get(CPU).get(handler).access('i32.store', CALLED);
   code.get(CPU).get(at.record).access('i32.store', CALLING);
