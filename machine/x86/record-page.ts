@@ -62,6 +62,8 @@ export class RecordPage {
 
   /** A record after the last one, that is no instruction. */
   append(handler: number, at: number): number {
+    if (this.room === 0)
+      throw new Error('no room for a record: whoever decodes has to see to that');
     const record = this.#address(this.#next++);
     this.put(record, handler, at);
     return record;

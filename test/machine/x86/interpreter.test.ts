@@ -10,13 +10,14 @@ import { encodingsOf } from '../../../machine/x86/representatives.ts';
 import { signatureOf } from '../../../machine/x86/signature.ts';
 import { EngineMachine } from './engine-fixture.ts';
 
-const { MXCSR, RBX, RCX, RFLAGS, RIP, RSP, XMM } = block;
+const { MXCSR, RAX, RBX, RCX, RFLAGS, RIP, RSP, XMM } = block;
 const CODE = 0x10000;
 const DATA = 0x20000;
 const STACK = 0x30000;
 /** All exceptions masked, PE set: what a program has after its first inexact result. */
 const USUAL_MXCSR = 0x1fa0;
 const ONE = 0x3ff0000000000000n;
+const CHANGES = 10_000;
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -53,6 +54,24 @@ describe('the interpreter', () => {
       done = evaluated.mock.calls.length;
     }
     expect(left).toEqual([]);
+  });
+});
+
+describe('code that changes itself', () => {
+  it('is what it was made last, however often: records of a page come to an end, and begin anew', () => {
+    const host = new EngineMachine(8);
+    const code = host.map(CODE, 'rwx');
+    const { vcpu, engine, machine } = host;
+    // mov [rip + 2], cl into the next: add eax, imm8; dec ecx; jnz
+    const loop = [0x88, 0x0d, 2, 0, 0, 0, 0x83, 0xc0, 0, 0xff, 0xc9, 0x75, 0xf3];
+    machine.memory.frame(code).set(loop);
+    vcpu.set(RIP, CODE);
+    vcpu.set(8 * RAX, 0);
+    vcpu.set(8 * RCX, CHANGES);
+    expect(engine.run(vcpu, 4 * CHANGES)).toEqual({ kind: 'done' });
+    let sum = 0;
+    for (let i = CHANGES; i > 0; i--) sum = (sum + ((i << 24) >> 24)) >>> 0;
+    expect([vcpu.rip, vcpu.get(8 * RAX), vcpu.get(8 * RCX)]).toEqual([CODE + loop.length, sum, 0]);
   });
 });
 
