@@ -79,8 +79,11 @@ export const LARGEST_BLOCK = 512n;
 const LARGEST = 16n;
 const CANONICAL_END = 1n << 47n;
 
-/** Of segments; and where addresses of 16 bits begin again. */
-const LEGACY_ENDS = [16n, 32n].flatMap((bits) => [1n << bits, BigInt(GS_BASE) + (1n << bits)]);
+/** Of segments; and where addresses of 16 bits begin again, or the address space, as it does within GS. */
+const LEGACY_ENDS = [
+  ...[16n, 32n].flatMap((bits) => [1n << bits, BigInt(GS_BASE) + (1n << bits)]),
+  BigInt(GS_BASE),
+];
 
 const straddles = (op: Operation, test: Case, size: bigint): boolean => {
   const address = effectiveAddress(op, test, test.get(RIP)) ?? 0n;
