@@ -145,15 +145,23 @@ const writeImmediate = (view: DataView, record: number, value: bigint, width: nu
   else writeHalves(view, record, width === 4 ? number >>> 0 : number & (2 ** (8 * width) - 1));
 };
 
+/** What an address has beside its registers; of one relative to RIP, beside the address of its page. `next`: where the next instruction is in it. */
+const constantPart = (o: MemoryOperand, next: number): number =>
+  Number(o.displacement) + (o.base === BASE_RIP ? next : o.bias);
+
+/** A record has 32 bits for it. */
+export const hasRoom = (o: MemoryOperand, { length }: Operation, at: number): boolean => {
+  const constant = constantPart(o, at + length);
+  return (constant | 0) === constant;
+};
+
 const writeAddress = (view: DataView, record: number, next: number, o: MemoryOperand): void => {
-  const relative = o.base === BASE_RIP;
-  const base = relative ? PAGE_VA : o.base < 0 ? ZERO : 8 * o.base;
-  const displacement = Number(o.displacement) + (relative ? next : o.bias);
+  const base = o.base === BASE_RIP ? PAGE_VA : o.base < 0 ? ZERO : 8 * o.base;
   const segment = o.segment === 0 ? ZERO : o.segment === 0x64 ? FS_BASE : GS_BASE;
   view.setUint16(record + BASE, base, true);
   view.setUint16(record + INDEX, o.index < 0 ? ZERO : 8 * o.index, true);
   view.setUint8(record + SCALE, 31 - Math.clz32(o.scale));
-  view.setInt32(record + DISPLACEMENT, displacement, true);
+  view.setInt32(record + DISPLACEMENT, constantPart(o, next), true);
   view.setUint16(record + SEGMENT, segment, true);
   view.setUint16(record + MASK, o.addressWidth === 8 ? MASK_64 : MASK_32, true);
 };

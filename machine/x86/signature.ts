@@ -4,7 +4,7 @@
  */
 import type { Operation } from './decoder.ts';
 import type { MemoryOperand } from './operands.ts';
-import { isNear, OPERANDS, registerOffset, targetOffset } from './record.ts';
+import { hasRoom, isNear, OPERANDS, registerOffset, targetOffset } from './record.ts';
 import { rows } from './rows.ts';
 
 /** How an operand reaches a handler. Two operands of one kind and width differ only in the record. */
@@ -42,7 +42,6 @@ const rowNumbers = new Map(rows.map((row, i) => [row, i]));
 const memoryShape = (o: MemoryOperand, kind: string): Shape | undefined => {
   const plain = o.addressWidth === 8 && o.segment === 0;
   if (kind === 'X' || kind === 'Y') return plain ? `@${o.base}` : undefined;
-  if (BigInt.asIntN(31, o.displacement) !== o.displacement) return undefined;
   return plain && o.index < 0 ? 'memory' : 'indexed';
 };
 
@@ -55,7 +54,7 @@ const shapeOf = (operation: Operation, i: number, at: number): Shape | undefined
     case 'vector':
       return 'vector';
     case 'memory':
-      return memoryShape(o, spec.kind);
+      return hasRoom(o, operation, at) ? memoryShape(o, spec.kind) : undefined;
     case 'condition':
       return `?${Number(o.value)}`;
     case 'immediate':
@@ -108,7 +107,7 @@ const operandKey = (operation: Operation, i: number, at: number): number => {
   if (o.kind === 'condition') return CONDITION + Number(o.value);
   let kind = KINDS[o.kind];
   if (o.kind === 'memory') {
-    if (BigInt.asIntN(31, o.displacement) !== o.displacement) return -1;
+    if (!hasRoom(o, operation, at)) return -1;
     kind = o.addressWidth === 8 && o.segment === 0 && o.index < 0 ? PLAIN : INDEXED;
   } else if (o.kind === 'relative') kind = isNear(targetOffset(o, operation, at)) ? NEAR : FAR;
   return kind === undefined ? -1 : kind * 5 + width;

@@ -57,6 +57,28 @@ describe('the interpreter', () => {
   });
 });
 
+describe('an address', () => {
+  it.each([0x7fffffff, 0x40000000, -0x40000001, -0x80000000])(
+    'has any displacement of 32 bits, as those of a kernel at the top have: %i',
+    (displacement) => {
+      const host = new EngineMachine(16);
+      const code = host.map(CODE, 'rx');
+      const { vcpu, engine, machine } = host;
+      const data = 2 ** 32 + DATA;
+      machine.memory.view.setUint32(machine.memory.frameAt(host.map(data, 'rw')), 0x1234, true);
+      // mov eax, [rbx + displacement]; mov ecx, [rbx + rdx + displacement]
+      const bytes = new Uint8Array(Int32Array.of(displacement).buffer);
+      machine.memory.frame(code).set([0x8b, 0x83, ...bytes, 0x8b, 0x8c, 0x13, ...bytes]);
+      vcpu.set(RIP, CODE);
+      vcpu.set(8 * RBX, data - displacement);
+      const evaluated = vi.spyOn(Evaluator.prototype, 'step');
+      engine.run(vcpu, 2);
+      expect([vcpu.get(8 * RAX), vcpu.get(8 * RCX)]).toEqual([0x1234, 0x1234]);
+      expect(evaluated).not.toHaveBeenCalled();
+    },
+  );
+});
+
 describe('code that changes itself', () => {
   it('is what it was made last, however often: records of a page come to an end, and begin anew', () => {
     const host = new EngineMachine(8);
