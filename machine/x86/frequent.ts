@@ -35,6 +35,8 @@ const FREQUENT: Readonly<Record<string, string>> = {
   rol: SHIFT,
   ror: SHIFT,
   imul: '4: rr rri  8: rr rri rm',
+  inc: '4: r m  8: r m',
+  dec: '4: r m  8: r m',
   neg: '4: r  8: r',
   not: '4: r  8: r',
   cmovcc: '4: crr  8: crr',
