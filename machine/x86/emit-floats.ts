@@ -76,8 +76,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
     this.pushCondition(this.and(8, usual, this.#usual(w, result, 2n)));
     code.plain('i32.eqz').if();
     const [left, right, both] = [x, y, result].map((each) => this.#splat(w, each));
-    const operands = this.#vec(AND, this.#ordinary(w, left!), this.#ordinary(w, right!));
-    this.#require(w, this.#vec(AND, operands, this.#exact(op, w, both!, left!, right!)));
+    this.#requireRight(op, w, both!, left!, right!);
     code.end();
     return result;
   }
@@ -109,8 +108,7 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
     this.#requireEasy();
     if (op === 'sqrt') return this.#sqrt(w, y);
     const result = this.#vec(ARITHMETIC[op](w), x, y);
-    const operands = this.#vec(AND, this.#ordinary(w, x), this.#ordinary(w, y));
-    this.#require(w, this.#vec(AND, operands, this.#exact(op, w, result, x, y)));
+    this.#requireRight(op, w, result, x, y);
     return result;
   }
 
@@ -231,19 +229,25 @@ export abstract class EmitFloats extends EmitFlags implements Floats<Value, Hand
     return this.result(V128);
   }
 
+  /** No lane's operation had a flag to set but PE. */
+  #requireRight(
+    op: keyof typeof ARITHMETIC,
+    w: FloatWidth,
+    result: Value,
+    x: Value,
+    y: Value,
+  ): void {
+    const operands = this.#vec(AND, this.#ordinary(w, x), this.#ordinary(w, y));
+    this.#require(w, this.#vec(AND, operands, this.#exact(op, w, result, x, y)));
+  }
+
   #requireEasy(): void {
     const easy = this.eq(this.and(8, this.mxcsr(), this.imm(EASY_MASK)), this.imm(EASY));
     this.bailIf(this.eq(easy, this.imm(0)));
   }
 
   /** Lanes of ones where no exception but PE can have been: neither too large nor, if that may be inexact, tiny. */
-  #exact(
-    op: 'add' | 'sub' | 'mul' | 'div',
-    w: FloatWidth,
-    result: Value,
-    x: Value,
-    y: Value,
-  ): Value {
+  #exact(op: keyof typeof ARITHMETIC, w: FloatWidth, result: Value, x: Value, y: Value): Value {
     // a sum that is tiny is exact
     if (op === 'add' || op === 'sub')
       return this.#vec(SMALLER(w), this.#exponents(w, result), this.#constant(w, EXPONENT[w]));

@@ -1,6 +1,6 @@
 /**
  * Which handlers stand in the interpreter's main function: those of the instructions that compiled programs do nearly
- * all of their work with, with the operands that they have there. There is room for some thirty more: beyond 8,192 virtual registers in a
+ * all of their work with, with the operands that they have there. There is room for some twenty more: beyond 8,192 virtual registers in a
  * function V8 takes a simpler register allocator, and all are slower (`--turbo-stats-wasm` says whether TFMidTier ran).
  */
 

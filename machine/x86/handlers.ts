@@ -11,7 +11,9 @@ import type { Signature } from './signature.ts';
 const TABLE_SIZE = 4096;
 
 /** For all machines: the handlers in `run` and its module, generated when one is first needed. */
-let main: { readonly module: WebAssembly.Module; readonly handlers: readonly FrequentHandler[] };
+let main:
+  | { readonly module: WebAssembly.Module; readonly handlers: readonly FrequentHandler[] }
+  | undefined;
 /** Modules of rare handlers, for all machines; undefined: the evaluator has to do it. */
 const modules = new Map<string, WebAssembly.Module | undefined>();
 

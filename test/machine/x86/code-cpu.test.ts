@@ -21,10 +21,10 @@ import {
   RSP,
   TR_BASE,
 } from '../../../machine/vcpu.ts';
-import { hasTool, itNeeds } from '../../support/tools.ts';
 import {
   CODE,
   DATA,
+  it,
   KERNEL_STACK,
   type Ran,
   runCode,
@@ -32,9 +32,6 @@ import {
   TO_USER,
   UNMAPPED,
 } from './code-fixture.ts';
-
-const gcc = hasTool('gcc');
-const it = (name: string, test: () => Promise<void>): void => itNeeds('gcc', gcc, name, test);
 
 /** A handler that keeps its frame from R8 on and ends. */
 const KEEP = (words: number): string =>

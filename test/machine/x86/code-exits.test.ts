@@ -28,11 +28,7 @@ import {
 } from '../../../machine/vcpu.ts';
 import { Engine } from '../../../machine/x86/engine.ts';
 import { pagingVcpu } from '../../support/machine-fixture.ts';
-import { hasTool, itNeeds } from '../../support/tools.ts';
-import { CODE, DATA, runCode, TO_USER } from './code-fixture.ts';
-
-const gcc = hasTool('gcc');
-const it = (name: string, test: () => Promise<void>): void => itNeeds('gcc', gcc, name, test);
+import { CODE, DATA, it, runCode, TO_USER } from './code-fixture.ts';
 
 describe('an exit of machine code', () => {
   it('happens where a control asks, with the length of the instruction', async () => {

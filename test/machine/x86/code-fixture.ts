@@ -22,6 +22,11 @@ import type { Debugger } from '../../../machine/x86/debugger.ts';
 import { Engine } from '../../../machine/x86/engine.ts';
 import { assemble } from '../../support/assemble.ts';
 import { flatMachine, pagingVcpu, Recorder, setEntry } from '../../support/machine-fixture.ts';
+import { hasTool, itNeeds } from '../../support/tools.ts';
+
+/** A test that has code assembled. */
+export const it = (name: string, test: () => Promise<void>): void =>
+  itNeeds('gcc', hasTool('gcc'), name, test);
 
 export const CODE = 0x10000;
 export const STACK = 0x20000;

@@ -1,11 +1,7 @@
 /** Code of 32 bits at level 3 under a 64-bit kernel: how it is entered and left, and what it is. */
 import { describe, expect } from 'vitest';
 import { R8, R9, R11, R12, R13, RAX, RBX, RCX, RDX, RSP } from '../../../machine/vcpu.ts';
-import { hasTool, itNeeds } from '../../support/tools.ts';
-import { DATA, KERNEL_STACK, runCode, STACK } from './code-fixture.ts';
-
-const gcc = hasTool('gcc');
-const it = (name: string, test: () => Promise<void>): void => itNeeds('gcc', gcc, name, test);
+import { DATA, it, KERNEL_STACK, runCode, STACK } from './code-fixture.ts';
 
 const USER_STACK = STACK - 0x800;
 /** By IRETQ to label `user`, in the 32-bit segment of level 3. */

@@ -2,11 +2,7 @@
 import { describe, expect } from 'vitest';
 import { ICOUNT, RCX, type Vcpu } from '../../../machine/vcpu.ts';
 import type { Debugger } from '../../../machine/x86/debugger.ts';
-import { hasTool, itNeeds } from '../../support/tools.ts';
-import { CODE, DATA, runCode } from './code-fixture.ts';
-
-const it = (name: string, test: () => Promise<void>): void =>
-  itNeeds('gcc', hasTool('gcc'), name, test);
+import { CODE, DATA, it, runCode } from './code-fixture.ts';
 
 const ALL = Number.POSITIVE_INFINITY;
 

@@ -184,22 +184,18 @@ export class Twins {
   #block(setup: Case, start: number): string {
     const r = this.#random;
     const lines: string[] = [];
-    let [at, compared] = [start, false];
+    let at = start;
     while (lines.length < BLOCK && at < 2 * PAGE - 16) {
-      const bytes = this.#instruction(setup, compared);
-      compared = bytes.length === 2 && bytes[1]! >= 0xc0 && r.chance(80);
-      this.#image.set(bytes, at);
-      const address = CODE + at;
-      lines.push(`  ${address.toString(16)} ${disassembleBytes(bytes, BigInt(address))}`);
-      at += bytes.length;
+      const one = (): Uint8Array =>
+        r.chance(8) ? jump(r) : instruction(r, this.#generator, setup);
+      for (const bytes of r.chance(5) ? [comparison(r), jump(r)] : [one()]) {
+        this.#image.set(bytes, at);
+        const address = CODE + at;
+        lines.push(`  ${address.toString(16)} ${disassembleBytes(bytes, BigInt(address))}`);
+        at += bytes.length;
+      }
     }
     return lines.join('\n');
-  }
-
-  #instruction(setup: Case, compared: boolean): Uint8Array {
-    const r = this.#random;
-    if (compared || r.chance(8)) return jump(r);
-    return r.chance(5) ? comparison(r) : instruction(r, this.#generator, setup);
   }
 
   #run(budget: number): Outcome {
